@@ -1,0 +1,15 @@
+import type { ConnectorConfig } from '../config/config.ts';
+import type { ProxyError } from '../errors.ts';
+import type { Manifest } from '../manifest/manifest.ts';
+import type { ConnectorName } from '../manifest/names.ts';
+
+/** A configured connector: usable with its manifest, or not, with the reason. */
+export type Connector =
+  | {
+      readonly state: 'available';
+      readonly name: ConnectorName;
+      readonly config: ConnectorConfig;
+      readonly manifest: Manifest;
+      readonly folder?: string;
+    }
+  | { readonly state: 'unavailable'; readonly name: ConnectorName; readonly config: ConnectorConfig; readonly reason: ProxyError };

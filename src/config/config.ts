@@ -1,0 +1,103 @@
+import type { ConnectorName } from '../manifest/names.ts';
+
+/** What a deployer writes, checked, with defaults filled in and units resolved. */
+export interface Config {
+  /** The file it came from; relative paths were resolved against its folder. */
+  readonly file: string;
+  readonly server: ServerConfig;
+  readonly connectors: ReadonlyMap<ConnectorName, ConnectorConfig>;
+}
+
+export interface ServerConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly apiKeys: readonly ApiKeyConfig[];
+  readonly corsOrigins: readonly string[];
+  readonly bodyBytesMax: number;
+  readonly bodyTimeoutMs: number;
+  readonly headersTimeoutMs: number;
+  /** How long SIGTERM waits for invocations that run, before it ends them. */
+  readonly drainTimeoutMs: number;
+  /** Invocations of all connectors that may run or wait at once. */
+  readonly invocationsMax: number;
+}
+
+export interface ApiKeyConfig {
+  readonly name: string;
+  readonly key: SecretSource;
+  /** Connectors the key may see and use; `*` is all. */
+  readonly connectors: readonly string[];
+}
+
+export type SecretSource =
+  | { readonly type: 'env'; readonly env: string }
+  | { readonly type: 'file'; readonly file: string }
+  | { readonly type: 'command'; readonly command: readonly string[] };
+
+export interface ConnectorConfig {
+  readonly name: ConnectorName;
+  readonly source:
+    | { readonly type: 'folder'; readonly path: string }
+    | { readonly type: 'image'; readonly image: string; readonly engine?: string };
+  readonly network: NetworkGrant;
+  readonly secrets: Readonly<Record<string, SecretSource>>;
+  /** Handed to the connector as `config` in `initialize`. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly sandbox: 'enforced' | 'none';
+  readonly dataFolder?: string;
+  readonly limits: LimitsConfig;
+  readonly workers: WorkersConfig;
+}
+
+/** The same union as the sandbox’s network policy; kept apart because a policy is what a runner gets, a grant what a deployer wrote. */
+export type NetworkGrant =
+  | { readonly type: 'none' }
+  | { readonly type: 'rules'; readonly rules: readonly string[] }
+  | { readonly type: 'observe'; readonly rules: readonly string[] }
+  | { readonly type: 'unrestricted' }
+  | { readonly type: 'unsafe-host' };
+
+export interface LimitsConfig {
+  readonly memoryBytesMax: number;
+  readonly cpusMax: number;
+  readonly cpuTimeMaxMs?: number;
+  readonly pidsMax: number;
+  readonly descriptorsMax: number;
+  readonly fileBytesMax: number;
+  readonly tmpBytesMax: number;
+  readonly tmpInodesMax: number;
+  /** From the arrival of the request to the answer; below the engine’s 45 s. */
+  readonly invocationTimeoutMs: number;
+  /** From the start of the process to the answer to `initialize`. */
+  readonly startTimeoutMs: number;
+  /** How long a cancelled invocation may still answer before its worker is killed. */
+  readonly cancelGraceMs: number;
+  /** Size of one message in either direction. */
+  readonly messageBytesMax: number;
+  readonly nestingMax: number;
+}
+
+export type WorkersConfig = PooledWorkersConfig | SingleUseWorkersConfig;
+
+export interface PooledWorkersConfig {
+  readonly mode: 'pooled';
+  readonly min: number;
+  readonly max: number;
+  /** Invocations of one worker at once. */
+  readonly concurrency: number;
+  readonly queueMax: number;
+  readonly idleTimeoutMs: number;
+  readonly ageTimeoutMs: number;
+  readonly invocationsMax: number;
+}
+
+export interface SingleUseWorkersConfig {
+  readonly mode: 'single-use';
+  /** Workers started ahead of time. */
+  readonly prewarm: number;
+  readonly max: number;
+  readonly queueMax: number;
+  /** A prewarmed worker that nobody used for this long is replaced or dropped. */
+  readonly idleTimeoutMs: number;
+}

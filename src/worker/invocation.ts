@@ -1,0 +1,72 @@
+import type { ProxyError } from '../errors.ts';
+import type { JsonText } from '../lib/json-text.ts';
+import type { CommandName, ConnectorName } from '../manifest/names.ts';
+
+export type InvocationId = string & { readonly [invocationIdBrand]: true };
+declare const invocationIdBrand: unique symbol;
+
+/** One execution of a command, as the HTTP side hands it over. Bytes stay bytes: nothing here is parsed. */
+export interface Invocation {
+  readonly id: InvocationId;
+  readonly connector: ConnectorName;
+  readonly command: CommandName;
+  /** The input object’s own text, checked, without the engine’s members. */
+  readonly input: JsonText;
+  /** The engine’s data that the manifest’s `context` names, as the caller’s own text, by the protocol’s names. */
+  readonly engineData: EngineData;
+  readonly attempt: number;
+  readonly traceparent?: string;
+  /** Milliseconds since the epoch. */
+  readonly deadline: number;
+  /** Aborts when the client goes away or the proxy gives up on it. */
+  readonly signal: AbortSignal;
+}
+
+export interface EngineData {
+  readonly taskData?: JsonText;
+  readonly processInstanceId?: JsonText;
+  readonly processModelIdentifier?: JsonText;
+  readonly taskId?: JsonText;
+  readonly callbackUrl?: JsonText;
+}
+
+/** How an invocation ended. Expected failures are values; a thrown error is a bug. */
+export type Outcome =
+  | { readonly type: 'success'; readonly reply: Reply; readonly phases: Phases }
+  | { readonly type: 'accepted'; readonly reply: Reply; readonly phases: Phases }
+  | { readonly type: 'failure'; readonly failure: Failure; readonly phases: Phases };
+
+/** What the connector answered, its values as its own text. */
+export type Reply =
+  | {
+      readonly type: 'body';
+      readonly body: JsonText;
+      readonly mimetype?: string;
+      readonly httpStatus?: number;
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly logs: readonly string[];
+    }
+  /** A result in the engine’s own form, passed on as it is. */
+  | { readonly type: 'spiff'; readonly result: JsonText; readonly logs: readonly string[] };
+
+export type Failure =
+  | { readonly origin: 'proxy'; readonly error: ProxyError; readonly logs: readonly string[] }
+  | {
+      readonly origin: 'connector';
+      /** The connector’s own code, or `connector_failed`. */
+      readonly errorCode: string;
+      readonly message: string;
+      readonly httpStatus?: number;
+      readonly retryable?: boolean;
+      readonly detail?: JsonText;
+      readonly logs: readonly string[];
+    };
+
+/** Milliseconds, whole invocation split: waiting for a worker, of which starting one, and running. */
+export interface Phases {
+  readonly queueMs: number;
+  readonly startMs: number;
+  readonly runMs: number;
+  /** Bytes of the answer’s line. */
+  readonly replyBytes: number;
+}
