@@ -1,0 +1,52 @@
+import type { ChildProcess } from 'node:child_process';
+import { constants } from 'node:os';
+import type { Readable, Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ConnectorProcess, ProcessExit } from './runner.ts';
+
+/** How long output that a dead process left behind may still take to arrive, before our ends are closed. */
+export const outputDrainTimeoutMs = 500;
+
+export interface HandleOptions {
+  readonly child: ChildProcess;
+  readonly label: string;
+  readonly terminate: () => void;
+  readonly kill: () => void;
+  /** Ends what the process left behind and waits for it; runs once, after the process itself has ended. */
+  readonly finish: () => Promise<Partial<ProcessExit>>;
+}
+
+/** A child process as a ConnectorProcess. The child’s three streams are pipes. */
+export function handleOf({ child, label, terminate, kill, finish }: HandleOptions): ConnectorProcess {
+  const { stdin, stdout, stderr } = child as { stdin: Writable; stdout: Readable; stderr: Readable };
+  // A broken pipe is a symptom; the exit says why.
+  for (const stream of [stdin, stdout, stderr]) stream.on('error', () => {});
+  let isOver = false;
+  const whenOpen = (act: () => void) => () => {
+    if (!isOver) act();
+  };
+  // Listened for before anything is awaited: a process may end, and close its streams, in the same turn.
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const ended = new Promise<EndOfChild>((resolve) => child.once('exit', (exitCode, signal) => resolve({ exitCode, signal })));
+  const exited = ended.then(async (end) => {
+    isOver = true;
+    const more = await finish();
+    await Promise.race([closed, sleep(outputDrainTimeoutMs, undefined, { ref: false })]);
+    for (const stream of [stdin, stdout, stderr]) stream.destroy();
+    return { ...end, ...more };
+  });
+  return { stdin, stdout, stderr, exited, label, terminate: whenOpen(terminate), kill: whenOpen(kill) };
+}
+
+interface EndOfChild {
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+}
+
+const signalNames = new Map<number, string>(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+
+/** A shell or a sandbox tells of a signal by 128 + its number. */
+export function endFromShellCode(exitCode: number | null): EndOfChild {
+  const signal = exitCode === null || exitCode <= 128 ? undefined : signalNames.get(exitCode - 128);
+  return signal === undefined ? { exitCode, signal: null } : { exitCode: null, signal };
+}
