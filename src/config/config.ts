@@ -1,3 +1,4 @@
+import type { NetworkRule } from '../manifest/host-pattern.ts';
 import type { ConnectorName } from '../manifest/names.ts';
 
 /** What a deployer writes, checked, with defaults filled in and units resolved. */
@@ -53,8 +54,8 @@ export interface ConnectorConfig {
 /** The same union as the sandbox’s network policy; kept apart because a policy is what a runner gets, a grant what a deployer wrote. */
 export type NetworkGrant =
   | { readonly type: 'none' }
-  | { readonly type: 'rules'; readonly rules: readonly string[] }
-  | { readonly type: 'observe'; readonly rules: readonly string[] }
+  | { readonly type: 'rules'; readonly rules: readonly NetworkRule[] }
+  | { readonly type: 'observe'; readonly rules: readonly NetworkRule[] }
   | { readonly type: 'unrestricted' }
   | { readonly type: 'unsafe-host' };
 

@@ -1,3 +1,4 @@
+import type { NetworkRule } from './host-pattern.ts';
 import type { CommandName, ConnectorName } from './names.ts';
 
 /** Which engine data a command may ask for by `context`; nothing else of it is handed over. */
@@ -18,7 +19,7 @@ export interface Manifest {
   /** How to start it as a subprocess; an image has its entrypoint. */
   readonly run?: RunManifest;
   readonly commands: readonly CommandManifest[];
-  readonly requests: { readonly network: readonly string[]; readonly secrets: readonly string[] };
+  readonly requests: { readonly network: readonly NetworkRule[]; readonly secrets: readonly string[] };
 }
 
 export interface RunManifest {

@@ -1,3 +1,5 @@
+import type { NetworkRule } from '../manifest/host-pattern.ts';
+
 /**
  * What a connector's process may do, as plain data. Both runners translate the same policy: bwrap-args.ts into arguments,
  * container-options.ts into a create payload. Nothing in it is a secret: secrets travel in `initialize` only.
@@ -18,8 +20,8 @@ export interface SandboxPolicy {
 /** `observe` allows what the rules do not, but records it; private ranges stay refused. `unsafe-host` shares the host's network. */
 export type NetworkPolicy =
   | { readonly type: 'none' }
-  | { readonly type: 'rules'; readonly rules: readonly string[] }
-  | { readonly type: 'observe'; readonly rules: readonly string[] }
+  | { readonly type: 'rules'; readonly rules: readonly NetworkRule[] }
+  | { readonly type: 'observe'; readonly rules: readonly NetworkRule[] }
   | { readonly type: 'unrestricted' }
   | { readonly type: 'unsafe-host' };
 
