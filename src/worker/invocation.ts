@@ -1,6 +1,10 @@
 import type { ProxyError } from '../errors.ts';
 import type { JsonText } from '../lib/json-text.ts';
 import type { CommandName, ConnectorName } from '../manifest/names.ts';
+import type { EngineData } from '../protocol/encode.ts';
+import type { Reply } from '../protocol/reply.ts';
+
+export type { EngineData, Reply };
 
 export type InvocationId = string & { readonly [invocationIdBrand]: true };
 declare const invocationIdBrand: unique symbol;
@@ -22,32 +26,11 @@ export interface Invocation {
   readonly signal: AbortSignal;
 }
 
-export interface EngineData {
-  readonly taskData?: JsonText;
-  readonly processInstanceId?: JsonText;
-  readonly processModelIdentifier?: JsonText;
-  readonly taskId?: JsonText;
-  readonly callbackUrl?: JsonText;
-}
-
 /** How an invocation ended. Expected failures are values; a thrown error is a bug. */
 export type Outcome =
   | { readonly type: 'success'; readonly reply: Reply; readonly phases: Phases }
   | { readonly type: 'accepted'; readonly reply: Reply; readonly phases: Phases }
   | { readonly type: 'failure'; readonly failure: Failure; readonly phases: Phases };
-
-/** What the connector answered, its values as its own text. */
-export type Reply =
-  | {
-      readonly type: 'body';
-      readonly body: JsonText;
-      readonly mimetype?: string;
-      readonly httpStatus?: number;
-      readonly headers?: Readonly<Record<string, string>>;
-      readonly logs: readonly string[];
-    }
-  /** A result in the engine’s own form, passed on as it is. */
-  | { readonly type: 'spiff'; readonly result: JsonText; readonly logs: readonly string[] };
 
 export type Failure =
   | { readonly origin: 'proxy'; readonly error: ProxyError; readonly logs: readonly string[] }
