@@ -1,5 +1,6 @@
 import type { NetworkRule } from '../manifest/host-pattern.ts';
 import type { ConnectorName } from '../manifest/names.ts';
+import type { NetworkPolicy } from '../manifest/network.ts';
 
 /** What a deployer writes, checked, with defaults filled in and units resolved. */
 export interface Config {
@@ -40,7 +41,7 @@ export interface ConnectorConfig {
   readonly source:
     | { readonly type: 'folder'; readonly path: string }
     | { readonly type: 'image'; readonly image: string; readonly engine?: string };
-  readonly network: NetworkGrant;
+  readonly network: NetworkPolicy;
   readonly secrets: Readonly<Record<string, SecretSource>>;
   /** Handed to the connector as `config` in `initialize`. */
   readonly settings: Readonly<Record<string, unknown>>;
@@ -50,14 +51,6 @@ export interface ConnectorConfig {
   readonly limits: LimitsConfig;
   readonly workers: WorkersConfig;
 }
-
-/** The same union as the sandbox’s network policy; kept apart because a policy is what a runner gets, a grant what a deployer wrote. */
-export type NetworkGrant =
-  | { readonly type: 'none' }
-  | { readonly type: 'rules'; readonly rules: readonly NetworkRule[] }
-  | { readonly type: 'observe'; readonly rules: readonly NetworkRule[] }
-  | { readonly type: 'unrestricted' }
-  | { readonly type: 'unsafe-host' };
 
 export interface LimitsConfig {
   readonly memoryBytesMax: number;

@@ -1,4 +1,5 @@
 import type { NetworkRule } from '../manifest/host-pattern.ts';
+import type { NetworkPolicy } from '../manifest/network.ts';
 
 /**
  * What a connector's process may do, as plain data. Both runners translate the same policy: bwrap-args.ts into arguments,
@@ -16,14 +17,6 @@ export interface SandboxPolicy {
   /** More host paths to show read-only at the same place, e.g. a language runtime outside /usr. */
   readonly readOnlyPaths?: readonly string[];
 }
-
-/** `observe` allows what the rules do not, but records it; private ranges stay refused. `unsafe-host` shares the host's network. */
-export type NetworkPolicy =
-  | { readonly type: 'none' }
-  | { readonly type: 'rules'; readonly rules: readonly NetworkRule[] }
-  | { readonly type: 'observe'; readonly rules: readonly NetworkRule[] }
-  | { readonly type: 'unrestricted' }
-  | { readonly type: 'unsafe-host' };
 
 export interface ResourceLimits {
   /** Bytes of memory of the whole process tree. */
