@@ -1,4 +1,3 @@
-import type { NetworkRule } from '../manifest/host-pattern.ts';
 import type { NetworkPolicy } from '../manifest/network.ts';
 
 /**
