@@ -38,7 +38,13 @@ export function encodeInvoke(_invoke: InvokeFields & { readonly id: string }): r
   throw new Error('not written yet');
 }
 
-/** The one document that a `oneshot` connector reads from stdin: the params of `invoke`, ended by LF. */
-export function encodeOneshot(_invoke: InvokeFields): readonly Uint8Array[] {
+/** What a `oneshot` connector, which has no `initialize`, is told beside the params of `invoke`. Empty objects may be left out. */
+export interface OneshotExtras {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly secrets: Readonly<Record<string, string>>;
+}
+
+/** The one document that a `oneshot` connector reads from stdin: the params of `invoke`, `config` and `secrets`, ended by LF. */
+export function encodeOneshot(_invoke: InvokeFields, _extras: OneshotExtras): readonly Uint8Array[] {
   throw new Error('not written yet');
 }

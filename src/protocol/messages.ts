@@ -66,11 +66,20 @@ export const InvocationContextSchema = v.object({
   callbackUrl: v.optional(json),
 });
 
-/** Also the one document that a `oneshot` connector reads from stdin. */
 export const InvokeParamsSchema = v.object({
   command: v.string(),
   input: jsonObject,
   context: InvocationContextSchema,
+});
+
+/**
+ * The one document that a `oneshot` connector reads from stdin: the params of `invoke` and, as there is no `initialize`, the `config` and
+ * `secrets` that a persistent connector gets there. Secrets never travel in arguments or environment.
+ */
+export const OneshotDocumentSchema = v.object({
+  ...InvokeParamsSchema.entries,
+  config: v.optional(InitializeParamsSchema.entries.config),
+  secrets: v.optional(InitializeParamsSchema.entries.secrets),
 });
 
 /**
