@@ -1,0 +1,171 @@
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isNode,
+  isScalar,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  visit,
+} from 'yaml';
+import { type Fault, type FaultPath, faultIn, type Source } from './faults.ts';
+
+/** Expansions of one anchor that a document may make before it counts as an attack. */
+export const aliasesMax = 64;
+/** Faults of syntax that are told; more are noise after the first. */
+const syntaxFaultsMax = 20;
+
+export interface YamlOptions {
+  readonly file: string;
+  readonly text: string;
+  readonly bytesMax: number;
+  /** Levels of nesting; the parser itself calls itself once a level. */
+  readonly depthMax: number;
+}
+
+export type YamlResult =
+  | { readonly ok: true; readonly value: unknown; readonly source: Source }
+  | { readonly ok: false; readonly faults: readonly Fault[] };
+
+/**
+ * One YAML 1.2 document (JSON is YAML) as plain data: no custom tags, no duplicate keys, no keys but text, no `__proto__`, aliases
+ * bounded, no infinities.
+ */
+export function readYaml({ file, text, bytesMax, depthMax }: YamlOptions): YamlResult {
+  const whole = (message: string, repair: string): YamlResult => ({
+    ok: false,
+    faults: [{ file, line: 1, column: 1, path: '', message, repair }],
+  });
+  if (Buffer.byteLength(text) > bytesMax) return whole(`is larger than ${bytesMax} bytes`, 'shorten it');
+  if (nestsDeeper(text, depthMax)) return whole(`nests deeper than ${depthMax} levels`, 'flatten it');
+  const lines = new LineCounter();
+  try {
+    const document = parseDocument(text, {
+      lineCounter: lines,
+      uniqueKeys: true,
+      schema: 'core',
+      customTags: [],
+      logLevel: 'silent',
+      prettyErrors: false,
+    });
+    const source = sourceOf(file, document, lines);
+    const faults = [...syntaxFaults(file, document, lines), ...contentFaults(document, source, lines, depthMax)];
+    if (faults.length > 0) return { ok: false, faults: faults.slice(0, syntaxFaultsMax) };
+    return { ok: true, value: document.toJS({ maxAliasCount: aliasesMax }), source };
+  } catch (error) {
+    if (error instanceof RangeError) return whole(`nests deeper than ${depthMax} levels`, 'flatten it');
+    // The parser throws a ReferenceError for too many or unresolved aliases.
+    return whole('uses anchors and aliases in a way that cannot be read', 'write the values out');
+  }
+}
+
+/** A cheap upper bound before the recursive parser runs: flow brackets, and block indentation with its compact `- - -` form. */
+function nestsDeeper(text: string, depthMax: number): boolean {
+  let flow = 0;
+  let compact = 0;
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (code === 0x5b || code === 0x7b) flow += 1;
+    else if (code === 0x5d || code === 0x7d) flow = Math.max(0, flow - 1);
+    else if (code === 0x0a) compact = 0;
+    else if ((code === 0x2d || code === 0x3f || code === 0x3a) && isBlank(text.charCodeAt(index + 1))) compact += 1;
+    if (flow > 16 * depthMax || compact > 16 * depthMax) return true;
+  }
+  return false;
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09 || code === 0x0a;
+}
+
+function syntaxFaults(file: string, document: Document.Parsed, lines: LineCounter): readonly Fault[] {
+  // A warning is an unknown tag or directive: what is not understood is not ignored.
+  return [...document.errors, ...document.warnings].map((error) => {
+    const { line, col } = lines.linePos(error.pos[0]);
+    return { file, line, column: Math.max(1, col), path: '', ...syntaxMessage(error.code) };
+  });
+}
+
+function syntaxMessage(code: string): { readonly message: string; readonly repair: string } {
+  switch (code) {
+    case 'DUPLICATE_KEY':
+      return { message: 'has this key twice', repair: 'keep one of them' };
+    case 'TAG_RESOLVE_FAILED':
+      return { message: 'has a tag that is not known here', repair: 'remove the !tag' };
+    case 'MULTIPLE_DOCS':
+      return { message: 'holds more than one document', repair: 'keep one document a file' };
+    case 'TAB_AS_INDENT':
+      return { message: 'is indented by a tab', repair: 'indent by spaces' };
+    default:
+      return { message: `is not YAML (${code.toLowerCase().replaceAll('_', ' ')})`, repair: 'correct the syntax at this place' };
+  }
+}
+
+function contentFaults(document: Document.Parsed, source: Source, lines: LineCounter, depthMax: number): readonly Fault[] {
+  const faults: Fault[] = [];
+  const add = (node: unknown, message: string, repair: string): void => {
+    faults.push({ file: source.file, ...positionOf(node, lines), path: '', message, repair });
+  };
+  visit(document, {
+    Pair(_, pair) {
+      const key: unknown = isScalar(pair.key) ? pair.key.value : pair.key;
+      if (typeof key !== 'string' && typeof key !== 'number' && typeof key !== 'boolean')
+        add(pair.key ?? pair.value, 'has a key that is no text', 'write a plain key');
+      else if (key === '__proto__') add(pair.key, 'has the key __proto__', 'remove it');
+    },
+    Scalar(_, { value }, path) {
+      if (typeof value === 'number' && !Number.isFinite(value))
+        add(path.at(-1), 'has a number that JSON does not have', 'write a finite number');
+    },
+    Collection(_, node, path) {
+      if (path.filter(isCollection).length <= depthMax) return undefined;
+      add(node, `nests deeper than ${depthMax} levels`, 'flatten it');
+      return visit.BREAK;
+    },
+  });
+  return faults;
+}
+
+function sourceOf(file: string, document: Document.Parsed, lines: LineCounter): Source {
+  const locate: Source['locate'] = (path, key = false) => {
+    let node: unknown = document.contents;
+    let place: unknown = node;
+    for (const [index, step] of path.entries()) {
+      const resolved: unknown = isAlias(node) ? node.resolve(document) : node;
+      const child = childOf(resolved, step);
+      if (child === undefined) break;
+      place = key && index === path.length - 1 ? child.place : (child.value ?? child.place);
+      // A block collection begins on its first entry's line; the key that holds it is the better place to point at.
+      if (isCollection(place)) place = child.place ?? place;
+      node = child.value;
+    }
+    return positionOf(place, lines);
+  };
+  return { file, locate };
+}
+
+function childOf(node: unknown, step: string | number): { readonly place: unknown; readonly value: unknown } | undefined {
+  if (isMap(node)) {
+    const pair = node.items.find((item: Pair) => String(isScalar(item.key) ? item.key.value : item.key) === String(step));
+    return pair === undefined ? undefined : { place: pair.key, value: pair.value };
+  }
+  if (!isCollection(node)) return undefined;
+  const item = node.items[Number(step)];
+  return item === undefined ? undefined : { place: item, value: item };
+}
+
+function positionOf(node: unknown, lines: LineCounter): { readonly line: number; readonly column: number } {
+  const offset = isNode(node) ? ((node as Node).range?.[0] ?? 0) : 0;
+  const { line, col } = lines.linePos(offset);
+  return { line: Math.max(1, line), column: Math.max(1, col) };
+}
+
+/** For faults found after reading. */
+export function faultsIn(source: Source, faults: readonly Parameters<typeof faultIn>[1][]): readonly Fault[] {
+  return faults.map((fault) => faultIn(source, fault));
+}
+
+export type { FaultPath };

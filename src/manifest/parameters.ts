@@ -1,0 +1,250 @@
+import { Validator } from '@cfworker/json-schema';
+import type { FaultAt, FaultPath } from '../lib/faults.ts';
+import { suggest } from '../lib/suggest.ts';
+import type { CommandManifest } from './manifest.ts';
+import { acceptParameterSchema, type SpiffType } from './parameter-schema.ts';
+
+/** How the engine's modelers see a parameter. */
+export interface ParameterDescription {
+  readonly id: string;
+  readonly type: SpiffType;
+  readonly required: boolean;
+}
+
+/** What a command takes, prepared when its manifest is read. */
+export interface ParameterCheck {
+  /**
+   * What is wrong with an input, each text naming its parameter; empty when nothing is. `names` are the input's top-level names, each once.
+   * `parse` gives the input as plain data; it is called at most once, and only when a parameter that is there has a schema that says
+   * something. No text holds a value.
+   */
+  check(names: readonly string[], parse: () => unknown): readonly string[];
+}
+
+export type CompiledParameters =
+  | { readonly ok: true; readonly check: ParameterCheck }
+  | { readonly ok: false; readonly faults: readonly FaultAt[] };
+
+/** Characters of a caller's own parameter name that an error repeats. */
+const nameCharsMax = 64;
+/** Unknown names that one error lists. */
+const unknownNamesMax = 20;
+
+type Schema = Readonly<Record<string, unknown>>;
+
+// ---- what modelers see --------------------------------------------------------------------------------------------------------
+
+/** In Spiff's form, in the order of the schema's properties. */
+export function describeParameters(command: Pick<CommandManifest, 'parameters'>): readonly ParameterDescription[] {
+  const required = new Set(asList(command.parameters['required']));
+  return Object.entries(asSchema(command.parameters['properties'])).map(([id, property]) => {
+    const schema = asSchema(property);
+    const shown = schema['x-spiff-required'];
+    return { id, type: spiffType(schema), required: typeof shown === 'boolean' ? shown : required.has(id) };
+  });
+}
+
+function spiffType(schema: Schema): SpiffType {
+  const shown = schema['x-spiff-type'];
+  if (shown !== undefined) return shown as SpiffType;
+  const { type, anyOf, oneOf } = schema as { readonly [keyword: string]: unknown };
+  const named = Array.isArray(type) ? type : type === undefined ? asList(anyOf ?? oneOf).map((option) => asSchema(option)['type']) : [type];
+  const [only, ...others] = named.filter((name) => name !== 'null');
+  if (others.length > 0) return 'any';
+  return only === 'string' ? 'str' : only === 'integer' ? 'int' : only === 'boolean' ? 'bool' : 'any';
+}
+
+// ---- what callers may send ----------------------------------------------------------------------------------------------------
+
+/** Faults are of the schema; paths begin with `path`. */
+export function compileParameters(command: Pick<CommandManifest, 'parameters'>, path: FaultPath = []): CompiledParameters {
+  const accepted = acceptParameterSchema(command.parameters, path);
+  if (!accepted.ok) return accepted;
+  return { ok: true, check: checkOf(accepted.checked) };
+}
+
+/** One parameter, or one kind of them. */
+type ValueCheck = (value: unknown, name: string) => string | undefined;
+
+interface Rules {
+  readonly known: ReadonlyMap<string, ValueCheck | undefined>;
+  readonly patterns: readonly { readonly pattern: RegExp; readonly check: ValueCheck | undefined }[];
+  /** For every other name; `refused` when there may be none. */
+  readonly rest: ValueCheck | undefined | 'refused';
+  readonly required: readonly string[];
+  /** Conditions between parameters. */
+  readonly whole: Validator | undefined;
+}
+
+function checkOf(schema: Schema): ParameterCheck {
+  const rules = rulesOf(schema);
+  return {
+    check(names, parse) {
+      const faults: string[] = [];
+      const pending = checkNames(rules, names, faults);
+      if (faults.length > 0 || (pending.length === 0 && rules.whole === undefined)) return faults;
+      return checkValues(rules, pending, parse());
+    },
+  };
+}
+
+function rulesOf(schema: Schema): Rules {
+  const { properties, patternProperties, additionalProperties, required, type: _type, ...between } = schema;
+  return {
+    known: new Map(Object.entries(asSchema(properties)).map(([name, property]) => [name, valueCheck(property)])),
+    patterns: Object.entries(asSchema(patternProperties)).map(([pattern, property]) => ({
+      pattern: new RegExp(pattern, 'u'),
+      check: valueCheck(property),
+    })),
+    rest: additionalProperties === undefined || additionalProperties === false ? 'refused' : valueCheck(additionalProperties),
+    required: asList(required) as readonly string[],
+    whole: Object.keys(between).length > 0 ? new Validator(schema as object) : undefined,
+  };
+}
+
+type Pending = { readonly name: string; readonly check: ValueCheck };
+
+/** Faults of names go into `faults`; what is returned needs the values. */
+function checkNames(rules: Rules, names: readonly string[], faults: string[]): readonly Pending[] {
+  const pending: Pending[] = [];
+  const unknown: string[] = [];
+  for (const name of names) {
+    if (rules.known.has(name)) add(pending, name, rules.known.get(name));
+    else if (!addByPattern(rules, name, pending)) {
+      if (rules.rest === 'refused') unknown.push(name);
+      else add(pending, name, rules.rest);
+    }
+  }
+  for (const name of rules.required) if (!names.includes(name)) faults.push(`parameter ${quote(name)} is missing`);
+  for (const name of unknown.slice(0, unknownNamesMax))
+    faults.push(`parameter ${quote(name)} is unknown${hint(name, [...rules.known.keys()])}`);
+  if (unknown.length > unknownNamesMax) faults.push(`${unknown.length - unknownNamesMax} more parameters are unknown`);
+  return pending;
+}
+
+function add(pending: Pending[], name: string, check: ValueCheck | undefined): void {
+  if (check !== undefined) pending.push({ name, check });
+}
+
+function addByPattern({ patterns }: Rules, name: string, pending: Pending[]): boolean {
+  let matched = false;
+  for (const { pattern, check } of patterns) {
+    if (!pattern.test(name)) continue;
+    matched = true;
+    add(pending, name, check);
+  }
+  return matched;
+}
+
+function checkValues({ whole }: Rules, pending: readonly Pending[], input: unknown): readonly string[] {
+  const values = asSchema(input);
+  const faults: string[] = [];
+  for (const { name, check } of pending) {
+    const fault = check(Object.hasOwn(values, name) ? values[name] : undefined, name);
+    if (fault !== undefined) faults.push(fault);
+  }
+  if (faults.length > 0 || whole === undefined) return faults;
+  const wrong = failures(whole, input).at(-1);
+  return wrong === undefined ? [] : [`the parameters together do not fit the schema of the command: ${reason(wrong)}`];
+}
+
+/** Undefined for a schema that takes everything. */
+function valueCheck(schema: unknown): ValueCheck | undefined {
+  if (schema === true || (typeof schema === 'object' && schema !== null && Object.keys(schema).length === 0)) return undefined;
+  if (schema === false) return (_, name) => `parameter ${quote(name)} may not be given`;
+  const validator = new Validator(schema as object);
+  return (value, name) => {
+    const wrong = failures(validator, value);
+    const [first] = wrong;
+    if (first === undefined) return undefined;
+    const where = first.instanceLocation === '#' ? '' : ` at ${short(first.instanceLocation.slice(1))}`;
+    return `parameter ${quote(name)}${where} ${reason(first, schema as Schema)}`;
+  };
+}
+
+// ---- words for what the interpreter found -------------------------------------------------------------------------------------
+
+type Failure = ReturnType<Validator['validate']>['errors'][number];
+
+/** Those at the place itself, most general first; the interpreter's own texts hold values and are not used. */
+function failures(validator: Validator, value: unknown): readonly Failure[] {
+  try {
+    const errors = validator.validate(value).errors;
+    return errors
+      .filter(({ keyword }) => !wrappers.has(keyword))
+      .concat(errors)
+      .slice(0, 1);
+  } catch (error) {
+    // Data that nests deeper than the interpreter can follow.
+    if (error instanceof RangeError) return [{ keyword: 'depth', keywordLocation: '#', instanceLocation: '#', error: '' }];
+    throw error;
+  }
+}
+
+/** They say only that something below them is wrong, which is told more exactly there. */
+const wrappers: ReadonlySet<string> = new Set([
+  'properties',
+  'patternProperties',
+  'additionalProperties',
+  'items',
+  'prefixItems',
+  'allOf',
+  '$ref',
+  'if',
+  'dependentSchemas',
+]);
+
+function reason({ keyword, keywordLocation }: Failure, schema?: Schema): string {
+  const wanted = schema === undefined ? undefined : at(schema, keywordLocation);
+  const amount = typeof wanted === 'number' ? ` ${wanted}` : '';
+  switch (keyword) {
+    case 'type':
+      return `is not of type ${asList(Array.isArray(wanted) ? wanted : [wanted]).join(' or ')}`;
+    case 'enum':
+    case 'const':
+      return 'is not one of the values that the schema lists';
+    case 'required':
+    case 'dependentRequired':
+      return 'lacks a member that the schema requires';
+    case 'false':
+      return 'has a member that the schema does not know';
+    case 'format':
+      return `is not a ${typeof wanted === 'string' ? short(wanted) : 'text'} as the schema’s format asks`;
+    case 'pattern':
+      return 'does not match the schema’s pattern, or is too long for it';
+    case 'depth':
+      return 'nests too deep to be checked';
+    default:
+      return `does not meet "${keyword}"${amount} of the schema`;
+  }
+}
+
+/** The value at a JSON pointer that the interpreter made from this very schema. */
+function at(schema: Schema, pointer: string): unknown {
+  const steps = pointer
+    .split('/')
+    .slice(1)
+    .map((step) => decodeURIComponent(step).replaceAll('~1', '/').replaceAll('~0', '~'));
+  return steps.reduce<unknown>((node, step) => (typeof node === 'object' && node !== null ? (node as Schema)[step] : undefined), schema);
+}
+
+function hint(name: string, known: readonly string[]): string {
+  const meant = suggest(name, known);
+  return meant === undefined ? '' : `; did you mean ${quote(meant)}?`;
+}
+
+function quote(name: string): string {
+  return JSON.stringify(short(name));
+}
+
+function short(text: string): string {
+  return text.length > nameCharsMax ? `${text.slice(0, nameCharsMax)}…` : text;
+}
+
+function asSchema(value: unknown): Schema {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Schema) : {};
+}
+
+function asList(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
