@@ -10,6 +10,8 @@ export interface ProcessSpec {
   readonly source: ProcessSource;
   /** Told while the process lives; the worker puts it into logs and into the error of the invocations it may have broken. */
   readonly onNotice: (notice: ProcessNotice) => void;
+  /** Ids of the invocations that run in it now, for the audit log of its connections. */
+  readonly invocations?: () => readonly string[];
 }
 
 /** Something that the machinery around a process saw it do: a refused connection, a limit that was reached. */
