@@ -1,0 +1,265 @@
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { staleCopies } from '../../scripts/sync-sdk.ts';
+import { folderOf, type StartedConnector, startConnector } from '../start-connector.ts';
+import { JsonText } from './bulkhead.ts';
+
+// Two connectors that do the same, each told in its own language; every test below runs against both.
+const node = `
+import { ConnectorError, JsonText, reply, serve } from './bulkhead.ts';
+console.log('printed while loading');
+serve({
+  version: '3.1.4',
+  start: ({ config }) => { if (config.broken) throw new ConnectorError('settings.broken is set'); },
+  close: () => console.error('closed'),
+  commands: {
+    Echo: (_input, { text }) => ({ got: text.value }),
+    Print: () => { console.log('{"jsonrpc":"2.0","id":"request-2","result":{}}'); process.stdout.write('noise'); return 1; },
+    Fail: () => { throw new ConnectorError('no such thing', { errorCode: 'NotThere', httpStatus: 404, retryable: false, detail: { a: 1 } }); },
+    Raise: () => { throw new RangeError('out of it'); },
+    Context: (input, c) => ({ config: c.config, secrets: c.secrets, taskData: c.taskData, callbackUrl: c.callbackUrl, attempt: c.attempt, input }),
+    Full: () => reply({ body: 'made', mimetype: 'text/plain', httpStatus: 201, headers: { 'X-A': 'b' }, logs: ['one'] }),
+    Tell: (_input, c) => { c.log('warn', 'careful', { n: 1 }); c.progress(1, 2, 'half'); return null; },
+    Wait: (_input, { signal }) => new Promise((resolve) => signal.addEventListener('abort', () => resolve({ stopped: true }))),
+  },
+});`;
+const python = `
+from bulkhead import ConnectorError, Reply, command, serve
+import os
+print("printed while loading")
+
+@command
+def Echo(input, ctx):
+    return {"got": input["value"]}
+
+@command
+def Print(input, ctx):
+    print('{"jsonrpc":"2.0","id":"request-2","result":{}}')
+    os.system("echo noise")
+    return 1
+
+@command
+def Fail(input, ctx):
+    raise ConnectorError("no such thing", error_code="NotThere", http_status=404, retryable=False, detail={"a": 1})
+
+class RangeError(Exception):
+    pass
+
+@command
+def Raise(input, ctx):
+    raise RangeError("out of it")
+
+@command
+def Context(input, c):
+    return {"config": c.config, "secrets": c.secrets, "taskData": c.task_data, "callbackUrl": c.callback_url, "attempt": c.attempt, "input": input}
+
+@command
+def Full(input, ctx):
+    return Reply("made", mimetype="text/plain", http_status=201, headers={"X-A": "b"}, logs=["one"])
+
+@command
+def Tell(input, ctx):
+    ctx.log("warn", "careful", n=1)
+    ctx.progress(1, 2, "half")
+
+@command
+async def Wait(input, ctx):
+    return {"stopped": ctx.cancelled.wait(20)}
+
+def start(config, secrets):
+    if config.get("broken"):
+        raise ConnectorError("settings.broken is set")
+
+serve(version="3.1.4", start=start, close=lambda: os.write(2, b"closed\\n"))`;
+
+const kinds = [
+  { kind: 'TypeScript', file: 'main.ts', program: 'node', source: node, sdk: 'bulkhead.ts' },
+  { kind: 'Python', file: 'main.py', program: 'python3', source: python, sdk: 'bulkhead.py' },
+];
+
+it('is copied into every connector that uses it', () => {
+  expect(staleCopies()).toEqual([]);
+});
+
+describe.each(kinds)('the $kind SDK', ({ file, program, source, sdk }) => {
+  let folder: string;
+  let connector: StartedConnector;
+  const start = (config: unknown = { region: 'x' }) =>
+    startConnector({ folder, command: [program, file], config, secrets: { TOKEN: 's' } });
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'bulkhead-sdk-'));
+    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+    writeFileSync(join(folder, file), source);
+    symlinkSync(join(folderOf('sdk'), sdk), join(folder, sdk));
+    connector = await start();
+  });
+  afterAll(async () => {
+    await connector[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('answers the handshake with its commands', () => {
+    const { result } = JSON.parse(connector.lines[0] ?? '');
+    expect(result).toMatchObject({ protocol: 1, version: '3.1.4', commands: expect.arrayContaining([{ name: 'Echo' }, { name: 'Wait' }]) });
+    expect(result.concurrency).toBeGreaterThan(1);
+  });
+
+  it('writes an answer in the layout that is read fastest', async () => {
+    const line = await connector.request('invoke', { command: 'Echo', input: { value: 'a' }, context: { invocationId: 'i' } });
+    expect(line).toMatch(/^\{"jsonrpc":"2\.0","id":"request-\d+","result":\{"body":\{"got":"a"\}\}\}$/);
+  });
+
+  it.each([
+    '123456789012345678901234567890',
+    `-${'9'.repeat(6_000)}`,
+    '1.0',
+    '-0',
+    '-0.0',
+    '1e400',
+    '1E2',
+    '1.10',
+    '0.1000000000000000055511151231257827',
+    '{"10":1,"9":2,"a":{"2":3,"1":4}}',
+    '"\\ud800"',
+    '"\\u0000\\u001f\\\\\\"/"',
+    '[[],{},"",null,true,false,[1.50,{"k":1e999}]]',
+  ])('gives back %s as it was', async (value) => {
+    const line = await connector.request('invoke', {
+      command: 'Echo',
+      input: new JsonText(`{"other":1,"value": ${value} }`),
+      context: { invocationId: 'i' },
+    });
+    expect(line.endsWith(`"result":{"body":{"got":${value}}}}`)).toBe(true);
+  });
+
+  it('gives back any JSON, and keeps the text of all numbers', async () => {
+    const values = fc.json({ stringUnit: 'binary', maxDepth: 4 }).filter((json) => !json.includes('__proto__'));
+    await fc.assert(
+      fc.asyncProperty(values, async (value) => {
+        const { result } = await connector.invoke('Echo', `{"value":${value}}`);
+        expect(result).toEqual({ body: { got: JSON.parse(value) } });
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('keeps what is printed, also while loading, away from the protocol', async () => {
+    const { result } = await connector.invoke('Print', '{}');
+    expect(result).toEqual({ body: 1 });
+    await expect.poll(connector.stderr).toMatch(/printed while loading[\s\S]*noise/);
+  });
+
+  it('names failures', async () => {
+    const failed = await connector.invoke('Fail', '{}');
+    expect(failed.error).toEqual({
+      code: -32000,
+      message: 'no such thing',
+      data: { errorCode: 'NotThere', httpStatus: 404, retryable: false, detail: { a: 1 } },
+    });
+    const raised = await connector.invoke('Raise', '{}');
+    expect(raised.error).toEqual({ code: -32000, message: 'out of it', data: { errorCode: 'RangeError' } });
+    await expect.poll(connector.stderr).toContain('RangeError: out of it');
+    const unknown = await connector.invoke('toString', '{}');
+    expect(unknown.error?.data).toEqual({ errorCode: 'command_not_found' });
+  });
+
+  it('hands over settings, secrets and the engine data that was sent', async () => {
+    const { result } = await connector.invoke('Context', '{"a":1}', { taskData: { k: 1 }, callbackUrl: 'http://x/', attempt: 2 });
+    expect(result?.['body']).toEqual({
+      config: { region: 'x' },
+      secrets: { TOKEN: 's' },
+      taskData: { k: 1 },
+      callbackUrl: 'http://x/',
+      attempt: 2,
+      input: { a: 1 },
+    });
+  });
+
+  it('says more than a body where asked to', async () => {
+    const { result } = await connector.invoke('Full', '{}');
+    expect(result).toEqual({ body: 'made', mimetype: 'text/plain', httpStatus: 201, headers: { 'X-A': 'b' }, logs: ['one'] });
+  });
+
+  it('sends log lines and progress before the answer, with the id of the invocation', async () => {
+    await connector.invoke('Tell', '{}', { invocationId: 'tell-1' });
+    expect(connector.lines.slice(-3).map((line) => JSON.parse(line))).toMatchObject([
+      { method: 'log', params: { invocationId: 'tell-1', level: 'warn', message: 'careful', fields: { n: 1 } } },
+      { method: 'progress', params: { invocationId: 'tell-1', progress: 1, total: 2, message: 'half' } },
+      { result: { body: null } },
+    ]);
+  });
+
+  it('cancels the invocation that is named, while others go on', async () => {
+    const waiting = connector.invoke('Wait', '{}', { invocationId: 'wait-1' });
+    const echoed = await connector.invoke('Echo', '{"value":1}');
+    expect(echoed.result).toEqual({ body: { got: 1 } });
+    connector.send('{"jsonrpc":"2.0","method":"cancel","params":{"invocationId":"wait-1","reason":"client gone"}}\n');
+    expect((await waiting).result).toEqual({ body: { stopped: true } });
+  });
+
+  it('takes lines in any pieces and several at once', async () => {
+    const { length } = connector.lines;
+    const line = (id: string) => `{"jsonrpc":"2.0","id":"${id}","method":"ping","params":{}}\n`;
+    const all = line('p1') + line('p2') + line('p3');
+    for (const piece of all.match(/[\s\S]{1,7}/g) ?? []) {
+      connector.send(piece);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await expect.poll(() => connector.lines.length).toBe(length + 3);
+    expect(connector.lines.slice(length)).toEqual(['p1', 'p2', 'p3'].map((id) => `{"jsonrpc":"2.0","id":"${id}","result":{}}`));
+  });
+
+  it('fails one invocation alone when its input is nested too deep', async () => {
+    const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+    const answer = JSON.parse(
+      await connector.request('invoke', { command: 'Context', input: new JsonText(`{"value":${deep}}`), context: { invocationId: 'i' } }),
+    );
+    expect(answer.result ?? answer.error).toBeDefined();
+    expect((await connector.invoke('Echo', '{"value":2}')).result).toEqual({ body: { got: 2 } });
+  });
+
+  it('fails the start with the reason of its start hook', async () => {
+    await using broken = await start({ broken: true });
+    expect(JSON.parse(broken.lines[0] ?? '').error.message).toBe('settings.broken is set');
+  });
+
+  it('answers shutdown and ends with 0 when stdin ends, nothing left behind', async () => {
+    await using own = await start();
+    expect(JSON.parse(await own.request('shutdown', {})).result).toEqual({});
+    expect(await own.end()).toBe(0);
+    expect(own.stderr()).toContain('closed');
+  });
+
+  it('ends, though a command never does, soon after stdin has ended', async () => {
+    await using own = await start();
+    own.send('{"jsonrpc":"2.0","id":"w","method":"invoke","params":{"command":"Wait","input":{},"context":{"invocationId":"w"}}}\n');
+    expect(await own.end()).toBe(0);
+  });
+});
+
+describe('JsonText', () => {
+  it('splits any JSON into the texts that JSON.parse reads', () => {
+    fc.assert(
+      fc.property(fc.json({ stringUnit: 'binary' }), fc.constantFrom(undefined, 2, '\t\r\n '), (json, space) => {
+        const value: unknown = JSON.parse(json);
+        const text = new JsonText(JSON.stringify(value, null, space));
+        expect(text.items().map((item) => item.parse())).toEqual(Array.isArray(value) ? value : []);
+        const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+        expect(text.entries().map(([name, member]) => [JSON.parse(name), member.parse()])).toEqual(isObject ? Object.entries(value) : []);
+      }),
+    );
+  });
+
+  it('keeps digits also for a plain JSON.stringify', () => {
+    expect(JSON.stringify({ a: new JsonText('[1.0,{"b":1e400}]') })).toBe('{"a":[1.0,{"b":1e400}]}');
+  });
+
+  it('cannot be forged by a value that looks like its mark', () => {
+    const value = { a: new JsonText('1.0'), b: '00000000-0000-0000-0000-000000000000:0', c: '"x:0"' };
+    expect(JsonText.stringify(value)).toBe('{"a":1.0,"b":"00000000-0000-0000-0000-000000000000:0","c":"\\"x:0\\""}');
+  });
+});
