@@ -1,0 +1,188 @@
+import type { ProxyError } from '../errors.ts';
+import { ByteBudget } from '../lib/byte-budget.ts';
+import { encodeInvoke, encodeNotification, encodeRequest, type InvokeFields } from '../protocol/encode.ts';
+import { type Breach, type Incoming, LineReader, lineLimitsDefault } from '../protocol/lines.ts';
+import type { ConnectorProcess } from '../runner/runner.ts';
+import { BatchedWriter, byteLengthOf } from './batched-writer.ts';
+import { createIdSource } from './ids.ts';
+
+/** An answer to one request, or the reason why there will be none. */
+export type Answer = Exclude<Incoming, { type: 'notification' }> | { readonly type: 'closed'; readonly error: ProxyError };
+export type Notification = Extract<Incoming, { type: 'notification' }>;
+export type Settle = (answer: Answer) => void;
+
+export interface ChannelLimits {
+  readonly messageBytesMax: number;
+  readonly nestingMax: number;
+  readonly stdinQueueBytesMax: number;
+}
+
+export interface ChannelHandlers {
+  notification(notification: Notification): void;
+  /** The first thing that the protocol does not allow. Nothing is read after it. */
+  breach(breach: Breach): void;
+  /** A pipe broke or ended: a symptom, whose reason the exit tells. */
+  broken(pipe: 'stdin' | 'stdout'): void;
+}
+
+/** Notifications are parsed, so a flood of them costs the whole proxy; past this rate the connector’s stdout is read no faster. */
+const notificationBudget = { bytesPerSecond: 8 * 1024 * 1024, burstBytes: 8 * 1024 * 1024 };
+
+/**
+ * The correlated link over a process’s stdin and stdout: every request has an unguessable id and is settled once, by its answer or by the
+ * end of the channel. An answer to an id that waits for none is a breach.
+ */
+export class Channel {
+  readonly #process: ConnectorProcess;
+  readonly #handlers: ChannelHandlers;
+  readonly #writer: BatchedWriter;
+  readonly #reader: LineReader;
+  readonly #pending = new Map<string, Settle>();
+  readonly #nextId = createIdSource();
+  readonly #messageBytesMax: number;
+  readonly #budget = new ByteBudget(notificationBudget, performance.now());
+  #answerBytes = 0;
+  #hasNotified = false;
+  #hasEnded = false;
+  #unfinished: Breach | undefined;
+  #resumeTimer: NodeJS.Timeout | undefined;
+  #closedBy: ProxyError | undefined;
+
+  constructor(process: ConnectorProcess, limits: ChannelLimits, handlers: ChannelHandlers) {
+    this.#process = process;
+    this.#handlers = handlers;
+    this.#messageBytesMax = limits.messageBytesMax;
+    this.#writer = new BatchedWriter(process.stdin, limits.stdinQueueBytesMax);
+    const lineLimits = { ...lineLimitsDefault, messageBytesMax: limits.messageBytesMax, nestingMax: limits.nestingMax };
+    this.#reader = new LineReader(lineLimits, {
+      message: (message) => this.#receive(message),
+      breach: (breach) => this.#breach(breach),
+    });
+    process.stdin.on('error', () => handlers.broken('stdin'));
+    process.stdout.on('error', () => handlers.broken('stdout'));
+    process.stdout.on('data', (chunk: Buffer) => this.#read(chunk));
+    process.stdout.on('end', () => this.#end());
+  }
+
+  /** Requests that wait for an answer. */
+  get pendingCount(): number {
+    return this.#pending.size;
+  }
+
+  get queuedBytes(): number {
+    return this.#writer.queuedBytes;
+  }
+
+  /** What is wrong with the last line, when stdout ended within it: a detail of the end, not its reason. */
+  get unfinished(): Breach | undefined {
+    return this.#unfinished;
+  }
+
+  request(method: 'initialize' | 'ping' | 'shutdown', params: object): Promise<Answer> {
+    return new Promise((resolve) => {
+      if (this.#closedBy !== undefined) {
+        resolve({ type: 'closed', error: this.#closedBy });
+        return;
+      }
+      const id = this.#nextId();
+      this.#pending.set(id, resolve);
+      this.#writer.write([encodeRequest(id, method, params)], 'now');
+    });
+  }
+
+  /** Nothing is sent unless it returns `sent`: the message may be over the size limit, or the connector reads its stdin too slowly. */
+  invoke(fields: InvokeFields, settle: Settle): 'sent' | 'too-large' | 'stalled' {
+    const id = this.#nextId();
+    const { command, input, context, engineData } = fields;
+    const parts = encodeInvoke({ id, command, input, context, engineData });
+    if (byteLengthOf(parts) > this.#messageBytesMax) return 'too-large';
+    if (!this.#writer.write(parts, this.#pending.size === 0 ? 'now' : 'batched')) return 'stalled';
+    this.#pending.set(id, settle);
+    return 'sent';
+  }
+
+  cancel(invocationId: string, reason: string): void {
+    if (this.#closedBy !== undefined) return;
+    this.#writer.write([encodeNotification('cancel', { invocationId, reason })], 'batched');
+  }
+
+  endInput(): void {
+    this.#writer.end();
+  }
+
+  /** Settles everything that waits and ignores whatever else arrives. Idempotent. */
+  close(error: ProxyError): void {
+    if (this.#closedBy !== undefined) return;
+    this.#closedBy = error;
+    this.#reader.stop();
+    clearTimeout(this.#resumeTimer);
+    // Nothing listens any more, but a full pipe would keep a process from ending by itself.
+    this.#process.stdout.resume();
+    const waiting = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const settle of waiting) settle({ type: 'closed', error });
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.#closedBy !== undefined) return;
+    this.#answerBytes = 0;
+    this.#hasNotified = false;
+    this.#reader.push(chunk);
+    const noiseBytes = chunk.byteLength - this.#answerBytes;
+    if (this.#hasNotified && noiseBytes > 0) this.#throttle(noiseBytes);
+  }
+
+  #throttle(bytes: number): void {
+    const waitMs = this.#budget.spend(bytes, performance.now());
+    if (waitMs === 0 || this.#closedBy !== undefined) return;
+    this.#process.stdout.pause();
+    this.#resumeTimer = setTimeout(() => this.#process.stdout.resume(), waitMs);
+  }
+
+  #receive(message: Incoming): void {
+    if (message.type === 'notification') {
+      this.#hasNotified = true;
+      this.#handlers.notification(message);
+      return;
+    }
+    const settle = this.#pending.get(message.id);
+    if (settle === undefined) {
+      this.#breach(unknownId);
+      return;
+    }
+    this.#pending.delete(message.id);
+    if (message.type !== 'invalid') this.#answerBytes += message.lineBytes;
+    settle(message);
+  }
+
+  #breach(breach: Breach): void {
+    if (this.#closedBy !== undefined) return;
+    if (this.#hasEnded) {
+      this.#unfinished = breach;
+      return;
+    }
+    this.#reader.stop();
+    this.#settleCulprit(breach);
+    this.#handlers.breach(breach);
+  }
+
+  /** The invocation whose answer it was fails by the breach itself, all others by the end of the connector. */
+  #settleCulprit(breach: Breach): void {
+    const settle = breach.id === undefined ? undefined : this.#pending.get(breach.id);
+    if (breach.id === undefined || settle === undefined) return;
+    this.#pending.delete(breach.id);
+    settle({ type: 'invalid', id: breach.id, breach });
+  }
+
+  #end(): void {
+    if (this.#closedBy !== undefined) return;
+    this.#hasEnded = true;
+    this.#reader.end();
+    this.#handlers.broken('stdout');
+  }
+}
+
+const unknownId: Breach = {
+  code: 'protocol_violation',
+  message: 'it answered an id that waits for no answer: either it answered twice, or it made the id up',
+};
