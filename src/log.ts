@@ -5,19 +5,19 @@ import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
  * before a line is made (config/secrets).
  */
 export interface LogFields {
-  readonly connector?: string;
-  readonly command?: string;
-  readonly invocation?: string;
-  readonly key?: string;
-  readonly outcome?: string;
-  readonly code?: string;
-  readonly worker?: string;
-  readonly queueMs?: number;
-  readonly startMs?: number;
-  readonly runMs?: number;
-  readonly totalMs?: number;
-  readonly requestBytes?: number;
-  readonly replyBytes?: number;
+  readonly connector?: string | undefined;
+  readonly command?: string | undefined;
+  readonly invocation?: string | undefined;
+  readonly key?: string | undefined;
+  readonly outcome?: string | undefined;
+  readonly code?: string | undefined;
+  readonly worker?: string | undefined;
+  readonly queueMs?: number | undefined;
+  readonly startMs?: number | undefined;
+  readonly runMs?: number | undefined;
+  readonly totalMs?: number | undefined;
+  readonly requestBytes?: number | undefined;
+  readonly replyBytes?: number | undefined;
   readonly [field: string]: unknown;
 }
 
