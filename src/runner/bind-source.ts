@@ -1,0 +1,100 @@
+import { realpath, stat } from 'node:fs/promises';
+import { dirname, isAbsolute, normalize, relative } from 'node:path';
+import { ProxyError } from '../errors.ts';
+import type { Bind } from './sandbox-plan.ts';
+import type { SandboxUser } from './sandbox-user.ts';
+
+/** Host paths that no connector gets, whole or in part: kernel interfaces, and the sockets of engines and other services. */
+const refusedTrees = ['/proc', '/sys', '/dev', '/run', '/var/run', '/boot'] as const;
+
+/** Places of the sandbox that a read-only path may not cover. */
+const takenTrees = ['/app', '/data', '/opt/bulkhead', '/usr', '/bin', '/sbin', '/lib', '/lib64', '/tmp'] as const;
+
+export interface BindRequest {
+  /** Named in every refusal, e.g. `The folder of connector x`. */
+  readonly what: string;
+  readonly path: string;
+  /** A path inside this folder must stay inside when its links are followed. */
+  readonly containedIn?: string;
+  readonly access: 'read' | 'write';
+  /** Whose rights count; undefined: the proxy’s own. */
+  readonly user: SandboxUser | undefined;
+}
+
+/**
+ * The real path to mount. Mounting follows links on the host, so they are followed here first, where it can be checked that they lead
+ * nowhere else.
+ * @throws ProxyError `sandbox_unavailable` with the repair.
+ */
+export async function checkBind({ what, path, containedIn, access, user }: BindRequest): Promise<string> {
+  const refuse = (reason: string): never => {
+    throw new ProxyError('sandbox_unavailable', `${what}, ${path}, ${reason}`);
+  };
+  if (!isAbsolute(path)) refuse('is not an absolute path.');
+  const real = await realpath(path).catch((error: NodeJS.ErrnoException) => refuse(`cannot be read (${error.code}).`));
+  if (containedIn !== undefined && isWithin(path, containedIn) && !isWithin(real, containedIn)) {
+    refuse(
+      `is a symbolic link that leaves the connector’s folder, to ${real}; put the files into the folder, or name the real path in the config.`,
+    );
+  }
+  if (real === '/' || refusedTrees.some((tree) => isWithin(real, tree)))
+    refuse('is never given to a connector: it holds the machine’s own interfaces.');
+  const { mode } = await stat(real);
+  if (!isFileOrFolder(mode)) refuse('is neither a file nor a folder; sockets and devices are never given to a connector.');
+  await checkReach(real, access, user, refuse);
+  return real;
+}
+
+/** A path shown read-only at the place it has on the host. */
+export async function checkReadOnlyPath(request: Omit<BindRequest, 'access'>): Promise<Bind> {
+  const target = normalize(request.path).replace(/(.)\/$/, '$1');
+  if (
+    takenTrees.some((tree) => target === tree || isWithin(tree, target) || (tree !== '/usr' && tree !== '/tmp' && isWithin(target, tree)))
+  ) {
+    throw new ProxyError('sandbox_unavailable', `${request.what}, ${request.path}, would cover a place of the sandbox itself.`);
+  }
+  return { source: await checkBind({ ...request, access: 'read' }), target };
+}
+
+export function isWithin(path: string, folder: string): boolean {
+  const way = relative(folder, path);
+  return way !== '..' && !way.startsWith('../') && !isAbsolute(way);
+}
+
+const fileTypeMask = 0o170_000;
+const fileTypes = { folder: 0o040_000, file: 0o100_000 } as const;
+
+function isFileOrFolder(mode: number): boolean {
+  const type = mode & fileTypeMask;
+  return type === fileTypes.folder || type === fileTypes.file;
+}
+
+const bits = { read: 4, write: 2, search: 1 } as const;
+
+/** The sandbox mounts as its user, who must be able to walk to the path. Access lists are not read: a mode that says no is enough. */
+async function checkReach(
+  real: string,
+  access: 'read' | 'write',
+  user: SandboxUser | undefined,
+  refuse: (reason: string) => never,
+): Promise<void> {
+  if (user === undefined) return;
+  for (let folder = dirname(real); ; folder = dirname(folder)) {
+    if (!(await may(folder, bits.search, user))) {
+      refuse(
+        `cannot be reached by the user ${user.name}: ${folder} is closed to it. Say \`chmod o+x ${folder}\`, or move the files, e.g. below /srv.`,
+      );
+    }
+    if (folder === '/') break;
+  }
+  const wanted = bits.read | (access === 'write' ? bits.write : 0);
+  if (await may(real, wanted, user)) return;
+  const repair = access === 'write' ? `chown ${user.name} ${real}` : `chmod -R o+rX ${real}`;
+  refuse(`cannot be ${access === 'write' ? 'written' : 'read'} by the user ${user.name}. Say \`${repair}\`.`);
+}
+
+async function may(path: string, wanted: number, user: SandboxUser): Promise<boolean> {
+  const { uid, gid, mode } = await stat(path);
+  const shift = uid === user.uid ? 6 : gid === user.gid ? 3 : 0;
+  return ((mode >> shift) & wanted) === wanted;
+}

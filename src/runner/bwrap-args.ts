@@ -1,0 +1,119 @@
+import type { ResourceLimits } from '../sandbox/policy.ts';
+import { connectorScript, startScript } from './bwrap-script.ts';
+import { inside, type SandboxPlan } from './sandbox-plan.ts';
+
+/** A word of bwrap’s arguments, or content that it reads from a descriptor whose number takes the word’s place. */
+export type BwrapWord = string | { readonly content: string | Uint8Array } | { readonly type: 'status' };
+
+/** Inside, whoever the process is outside. */
+const insideUser = '65534';
+const devices = ['null', 'zero', 'full', 'random', 'urandom'] as const;
+const deviceFolderBytesMax = 65_536;
+/** Shared memory is memory; few programs need any. */
+const sharedMemoryBytesMax = 2 ** 20;
+
+/**
+ * The arguments of one sandbox: a pure function of its plan. Facts and reasons: docs/isolation.md.
+ * bwrap reads them from a descriptor, so that nothing of them shows in a list of processes.
+ */
+export function bwrapArguments(plan: SandboxPlan): readonly BwrapWord[] {
+  return [
+    ...namespaces(plan),
+    ...machineFiles(plan),
+    ...networkFiles(plan),
+    ...userFiles(),
+    ...deviceFolder(),
+    ...scratchFolders(plan.policy.limits),
+    ...connectorFolders(plan),
+    ...programs(plan),
+    ...['--remount-ro', '/dev', '--remount-ro', '/', '--chdir', '/', '--clearenv', '--setenv', 'PATH', '/usr/bin:/bin'],
+    ...['--seccomp', { content: plan.filter }, '--json-status-fd', { type: 'status' } as const],
+  ];
+}
+
+/** The first program of the sandbox; it cannot be among the arguments that are read from a descriptor. */
+export function firstProgram(plan: SandboxPlan): readonly string[] {
+  return ['/bin/sh', needsHelper(plan) ? inside.startScript : inside.connectorScript];
+}
+
+export function needsHelper({ network }: SandboxPlan): boolean {
+  return network.listeners.length > 0;
+}
+
+function namespaces(plan: SandboxPlan): readonly BwrapWord[] {
+  return [
+    ...['--unshare-all', '--unshare-user', ...(plan.network.isHostShared ? ['--share-net'] : [])],
+    ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL', '--uid', insideUser, '--gid', insideUser, '--hostname', 'connector'],
+    // --disable-userns puts the command into a second namespace that does not own the network: the helper could not bind below 1024.
+    ...(needsHelper(plan) ? helperCapabilities(plan).flatMap((name) => ['--cap-add', name]) : ['--disable-userns']),
+  ];
+}
+
+/** Until start.sh gives them up: ports below 1024, no more user namespaces, giving up, and routes for rules that name addresses. */
+function helperCapabilities({ network }: SandboxPlan): readonly string[] {
+  return ['CAP_NET_BIND_SERVICE', 'CAP_SYS_RESOURCE', 'CAP_SETPCAP', ...(network.localRoutes.length > 0 ? ['CAP_NET_ADMIN'] : [])];
+}
+
+function machineFiles({ machine }: SandboxPlan): readonly BwrapWord[] {
+  return [
+    ...['--ro-bind', '/usr', '/usr'],
+    ...machine.rootEntries.flatMap(({ path, link }) => (link === undefined ? ['--ro-bind', path, path] : ['--symlink', link, path])),
+    ...machine.systemPaths.flatMap((path) => ['--ro-bind-try', path, path]),
+  ];
+}
+
+function networkFiles({ network }: SandboxPlan): readonly BwrapWord[] {
+  if (network.isHostShared)
+    return ['/etc/hosts', '/etc/resolv.conf', '/etc/nsswitch.conf'].flatMap((path) => ['--ro-bind-try', path, path]);
+  const hosts = network.hosts.map(({ address, name }) => `${address} ${name}\n`).join('');
+  return [
+    ...file('/etc/hosts', `127.0.0.1 localhost\n${hosts}`),
+    // Answered by the gateway’s responder where there is one; else refused at once.
+    ...file('/etc/resolv.conf', 'nameserver 127.0.0.1\noptions timeout:5 attempts:1\n'),
+    ...file('/etc/nsswitch.conf', 'passwd: files\ngroup: files\nhosts: files dns\n'),
+  ];
+}
+
+function userFiles(): readonly BwrapWord[] {
+  return [
+    ...file('/etc/passwd', `connector:x:${insideUser}:${insideUser}::/tmp:/usr/sbin/nologin\n`),
+    ...file('/etc/group', `connector:x:${insideUser}:\n`),
+  ];
+}
+
+/** By hand: bwrap’s --dev brings terminals, and a second user namespace (see `namespaces`). */
+function deviceFolder(): readonly BwrapWord[] {
+  return [
+    ...['--size', String(deviceFolderBytesMax), '--tmpfs', '/dev'],
+    ...devices.flatMap((name) => ['--dev-bind', `/dev/${name}`, `/dev/${name}`]),
+    ...['--symlink', '/proc/self/fd', '/dev/fd'],
+    ...['stdin', 'stdout', 'stderr'].flatMap((name, number) => ['--symlink', `/proc/self/fd/${number}`, `/dev/${name}`]),
+    ...['--proc', '/proc'],
+  ];
+}
+
+function scratchFolders({ tmpBytesMax }: ResourceLimits): readonly BwrapWord[] {
+  const scratch = (path: string, bytes: number) => ['--perms', '1777', '--size', String(bytes), '--tmpfs', path];
+  return [...scratch('/tmp', tmpBytesMax), ...scratch('/dev/shm', sharedMemoryBytesMax)];
+}
+
+function connectorFolders({ folder, dataFolder, readOnlyBinds }: SandboxPlan): readonly BwrapWord[] {
+  return [
+    // Before /app and /data, so that nothing listed can cover them.
+    ...readOnlyBinds.flatMap(({ source, target }) => ['--ro-bind', source, target]),
+    ...['--ro-bind', folder, inside.connector],
+    ...(dataFolder === undefined ? [] : ['--bind', dataFolder, inside.data]),
+  ];
+}
+
+function programs(plan: SandboxPlan): readonly BwrapWord[] {
+  return [
+    ...['--ro-bind', plan.machine.nodePath, `${inside.nodeFolder}/node`],
+    ...(needsHelper(plan) ? [...file(inside.helper, plan.network.helper.program), ...file(inside.startScript, startScript(plan))] : []),
+    ...file(inside.connectorScript, connectorScript(plan)),
+  ];
+}
+
+function file(path: string, content: string): readonly BwrapWord[] {
+  return ['--perms', '0444', '--file', { content }, path];
+}

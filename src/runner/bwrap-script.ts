@@ -1,0 +1,85 @@
+import type { ListenerPlan } from '../egress/listener-plan.ts';
+import { ProxyError } from '../errors.ts';
+import type { ResourceLimits } from '../sandbox/policy.ts';
+import { systemPath } from './plain-start.ts';
+import { descriptors, inside, type SandboxPlan } from './sandbox-plan.ts';
+
+/** What the script writes to the ready descriptor when nothing is left to go wrong but the connector’s own program. */
+export const readyMark = 'r';
+
+/**
+ * Runs with the few capabilities that listeners below port 1024 need, and an environment of PATH only: no word of the connector may
+ * influence the helper, or its code would run with them. Then it gives them up and goes on as the connector’s script.
+ */
+export function startScript({ network }: SandboxPlan): string {
+  const { helper, listeners, localRoutes } = network;
+  const interpreter = helper.interpreter === 'perl' ? '/usr/bin/perl' : `${inside.nodeFolder}/node`;
+  const words = [...localRoutes.map((route) => `route:${route}`), ...listeners.map(listenerWord)];
+  return script([
+    `NODE_CHANNEL_FD=${descriptors.ipc} ${[interpreter, inside.helper, ...words].map(quote).join(' ')} || exit 121`,
+    `exec ${descriptors.ipc}>&-`,
+    // A namespace of users would give its maker capabilities again; no connector needs one.
+    'echo 0 >/proc/sys/user/max_user_namespaces || exit 120',
+    `exec /usr/bin/setpriv --ambient-caps=-all --inh-caps=-all --bounding-set=-all -- /bin/sh ${inside.connectorScript}`,
+  ]);
+}
+
+/** Sets the limits, then the connector’s environment, then becomes its program. In this order: LD_PRELOAD must not meet a shell without limits. */
+export function connectorScript(plan: SandboxPlan): string {
+  const environment = { PATH: `${inside.nodeFolder}:${systemPath}`, HOME: '/tmp', LANG: 'C.UTF-8', ...plan.network.environment };
+  return script([
+    ...limitLines(plan.policy.limits),
+    ...Object.entries({ ...environment, ...plan.policy.environment }).map(exportLine),
+    // bwrap and cd leave these two behind; the environment is the connector’s alone.
+    `cd ${quote(inside.connector)} || exit 119; unset OLDPWD`,
+    `printf ${readyMark} >&${descriptors.ready}; exec ${descriptors.ready}>&-`,
+    `exec ${plan.command.map(quote).join(' ')}`,
+  ]);
+}
+
+/** One word for any shell, whatever is in it. */
+export function quote(word: string): string {
+  return `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+function script(lines: readonly string[]): string {
+  return `${lines.join('\n')}\n`;
+}
+
+function listenerWord({ transport, address, port }: ListenerPlan): string {
+  return `${transport}:${address}:${port}`;
+}
+
+function exportLine([name, value]: [string, string]): string {
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || value.includes('\0')) {
+    throw new ProxyError(
+      'invalid_config',
+      `The environment variable ${JSON.stringify(name)} cannot be set: a name has letters, digits and _, a value no NUL.`,
+    );
+  }
+  return `export ${name}=${quote(value)}`;
+}
+
+/** Address space that one process may make beyond the memory limit: stacks and heaps are reserved long before they are used. */
+const dataSlackBytes = 512 * 2 ** 20;
+const blockBytes = 512;
+const kibibyte = 1024;
+
+/**
+ * Limits of each process, hard and soft alike. RLIMIT_DATA is a backstop for where no cgroup counts the whole tree: it lies far above
+ * the memory limit so that a cgroup or the watchdog, which can say what happened, comes first.
+ */
+function limitLines(limits: ResourceLimits): readonly string[] {
+  const data = 2 * limits.memoryBytesMax + dataSlackBytes;
+  const cpuSeconds = limits.cpuTimeMaxMs === undefined ? undefined : Math.ceil(limits.cpuTimeMaxMs / 1000);
+  return [
+    'ulimit -c 0 && ulimit -l 0',
+    `ulimit -n ${limits.descriptorsMax}`,
+    `ulimit -f ${Math.ceil(limits.fileBytesMax / blockBytes)}`,
+    `ulimit -d ${Math.ceil(data / kibibyte)}`,
+    // The kernel tells the process at the soft limit (SIGXCPU) and kills it at the hard one.
+    ...(cpuSeconds === undefined ? [] : [`ulimit -S -t ${cpuSeconds} && ulimit -H -t ${cpuSeconds + 1}`]),
+    // The number of processes is -p in dash and busybox, -u in bash.
+    `{ ulimit -p ${limits.pidsMax} || ulimit -u ${limits.pidsMax}; } 2>/dev/null`,
+  ].map((line) => `${line} || exit 118`);
+}

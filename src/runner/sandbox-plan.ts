@@ -1,0 +1,62 @@
+import type { ListenerPlan } from '../egress/listener-plan.ts';
+import type { SandboxPolicy } from '../sandbox/policy.ts';
+
+/** Everything that the arguments of one sandbox are made of: checked paths and plain data, so that the translation is pure. */
+export interface SandboxPlan {
+  readonly policy: SandboxPolicy;
+  readonly command: readonly [string, ...string[]];
+  /** Real path of the connector’s folder, shown as /app. */
+  readonly folder: string;
+  /** Real path of the folder shown as /data. */
+  readonly dataFolder?: string;
+  readonly readOnlyBinds: readonly Bind[];
+  readonly machine: MachineLayout;
+  readonly network: NetworkPlan;
+  /** The seccomp program. */
+  readonly filter: Uint8Array;
+}
+
+export interface Bind {
+  readonly source: string;
+  readonly target: string;
+}
+
+/** What the machine’s own files look like; found once, see `machine-layout.ts`. */
+export interface MachineLayout {
+  /** /bin, /lib64 and the like: links into /usr on a merged system, else folders of their own. */
+  readonly rootEntries: readonly { readonly path: string; readonly link?: string }[];
+  /** Files and folders of /etc that programs cannot do without and that hold no secret. */
+  readonly systemPaths: readonly string[];
+  /** The Node that connectors run on. */
+  readonly nodePath: string;
+}
+
+/** `listeners` and `routes` are empty unless the connector has rules. */
+export interface NetworkPlan {
+  readonly isHostShared: boolean;
+  readonly listeners: readonly ListenerPlan[];
+  readonly localRoutes: readonly string[];
+  readonly hosts: readonly { readonly address: string; readonly name: string }[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** The program that makes the listeners inside, see namespace-helper/. */
+  readonly helper: NamespaceHelper;
+}
+
+/** Perl starts in a few milliseconds and is on every Debian and Ubuntu; Node is there always. */
+export interface NamespaceHelper {
+  readonly interpreter: 'perl' | 'node';
+  readonly program: string;
+}
+
+/** Places inside the sandbox. */
+export const inside = {
+  connector: '/app',
+  data: '/data',
+  nodeFolder: '/opt/bulkhead/bin',
+  helper: '/run/bulkhead/listen',
+  startScript: '/run/bulkhead/start.sh',
+  connectorScript: '/run/bulkhead/connector.sh',
+} as const;
+
+/** Descriptors of the sandbox’s first process, above stdio. */
+export const descriptors = { ipc: 3, arguments: 4, ready: 5, firstFree: 6 } as const;

@@ -1,0 +1,140 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { EgressSession } from '../egress/gateway.ts';
+import { type Cgroup, createCgroup } from '../sandbox/cgroup.ts';
+import { checkBind, checkReadOnlyPath } from './bind-source.ts';
+import { type StartedSandbox, startSandbox } from './bwrap-start.ts';
+import { breachOfExit, type LimitBreach } from './limit-breach.ts';
+import { commandOf, folderOf } from './plain-start.ts';
+import { endFromShellCode, handleOf } from './process-handle.ts';
+import { processStat, signalIfAlive } from './process-tree.ts';
+import type { ConnectorProcess, ProcessExit, ProcessSpec } from './runner.ts';
+import type { NetworkPlan, SandboxPlan } from './sandbox-plan.ts';
+import type { SubprocessHost } from './subprocess-host.ts';
+
+/** How long bwrap may take to notice that everything inside has ended, before it is killed too. */
+const outerKillTimeoutMs = 1000;
+
+/**
+ * Starts a connector in a bubblewrap sandbox, with a session of the egress gateway and a guard of its limits.
+ * @throws ProxyError `sandbox_unavailable` when anything that the policy promises cannot be had.
+ */
+export async function startSandboxed(host: SubprocessHost, spec: ProcessSpec, signal: AbortSignal): Promise<ConnectorProcess> {
+  const session = openSession(host, spec);
+  const cgroup = host.cgroups && createCgroup(host.cgroups, randomUUID(), spec.policy.limits);
+  try {
+    const plan = await makePlan(host, spec, session);
+    const { bwrapPath, user, inherited, nullDescriptor } = host;
+    const beforeStart = (pid: number) => cgroup?.add(pid);
+    const { connector } = spec;
+    const started = await startSandbox({ connector, bwrapPath, plan, user, inherited, nullDescriptor, session, beforeStart, signal });
+    return guard(host, spec, { started, session, cgroup });
+  } catch (error) {
+    session?.close();
+    await cgroup?.remove();
+    throw error;
+  }
+}
+
+function openSession({ egress }: SubprocessHost, { connector, policy, onNotice, invocations }: ProcessSpec): EgressSession | undefined {
+  return egress?.open({
+    connector,
+    network: policy.network,
+    onDenied: ({ message }) => onNotice({ code: 'egress_denied', message }),
+    invocations: () => invocations?.() ?? [],
+  });
+}
+
+async function makePlan(host: SubprocessHost, spec: ProcessSpec, session: EgressSession | undefined): Promise<SandboxPlan> {
+  const { policy, connector } = spec;
+  const { user } = host;
+  const folder = folderOf(spec);
+  const check = { user, containedIn: folder } as const;
+  const [realFolder, dataFolder, readOnlyBinds] = await Promise.all([
+    checkBind({ ...check, what: `The folder of connector ${connector}`, path: folder, access: 'read' }),
+    policy.dataFolder === undefined
+      ? undefined
+      : checkBind({ ...check, what: `The data folder of connector ${connector}`, path: policy.dataFolder, access: 'write' }),
+    Promise.all(
+      (policy.readOnlyPaths ?? []).map((path) => checkReadOnlyPath({ ...check, what: `A read-only path of connector ${connector}`, path })),
+    ),
+    checkBind({ user, what: 'The Node that connectors run on', path: host.machine.nodePath, access: 'read' }),
+  ]);
+  return {
+    policy,
+    command: commandOf(spec),
+    folder: realFolder,
+    ...(dataFolder === undefined ? {} : { dataFolder }),
+    readOnlyBinds,
+    machine: host.machine,
+    network: networkPlan(host, policy.network.type === 'unsafe-host', session),
+    filter: host.filter,
+  };
+}
+
+function networkPlan({ helper }: SubprocessHost, isHostShared: boolean, session: EgressSession | undefined): NetworkPlan {
+  const { listeners = [], localRoutes = [], hosts = [], environment = {} } = session ?? {};
+  return { isHostShared, listeners, localRoutes, hosts, environment, helper };
+}
+
+interface Guarded {
+  readonly started: StartedSandbox;
+  readonly session: EgressSession | undefined;
+  readonly cgroup: Cgroup | undefined;
+}
+
+function guard(host: SubprocessHost, spec: ProcessSpec, { started, session, cgroup }: Guarded): ConnectorProcess {
+  const { child, innerPid, releaseListeners } = started;
+  const { connector, policy, onNotice } = spec;
+  let breach: LimitBreach | undefined;
+  const kill = () => killSandbox(started);
+  const unwatch = host.watch.add({
+    limits: policy.limits,
+    connector,
+    cgroup,
+    pid: innerPid,
+    onNotice,
+    onBreach: (found) => {
+      breach ??= found;
+      kill();
+    },
+  });
+  const finish = async (): Promise<Partial<ProcessExit>> => {
+    unwatch();
+    releaseListeners();
+    session?.close();
+    const events = await cgroup?.events();
+    await cgroup?.remove();
+    const end = child.signalCode === null ? endFromShellCode(child.exitCode) : { exitCode: null, signal: child.signalCode };
+    breach ??= breachOfExit(connector, policy.limits, end.signal, events);
+    return { ...end, ...(breach === undefined ? {} : { breach }) };
+  };
+  return handleOf({ child, label: `pid ${innerPid}`, terminate: () => terminateSandbox(innerPid), kill, finish });
+}
+
+/** The connector’s program is a child of bwrap’s first process inside, which would not hand the signal on. */
+function terminateSandbox(innerPid: number): void {
+  for (const pid of childrenOf(innerPid)) signalIfAlive(pid, 'SIGTERM');
+}
+
+function childrenOf(pid: number): readonly number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * Kills the first process inside: the kernel then kills everything inside, and bwrap, which still waits for it, reaps it and ends.
+ * Were bwrap killed first, its orphan would go to whoever is process 1 here, and that may not reap.
+ */
+function killSandbox({ child, innerPid }: StartedSandbox): void {
+  const timer = setTimeout(() => child.kill('SIGKILL'), outerKillTimeoutMs);
+  child.once('exit', () => clearTimeout(timer));
+  void processStat(innerPid).then((stat) => {
+    // The number is its own only as long as bwrap is its parent.
+    if (stat?.parent === child.pid) signalIfAlive(innerPid, 'SIGKILL');
+    else child.kill('SIGKILL');
+  });
+}

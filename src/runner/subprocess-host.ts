@@ -1,0 +1,87 @@
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import type { EgressGateway } from '../egress/gateway.ts';
+import { ProxyError } from '../errors.ts';
+import { type CgroupOwner, type CgroupTree, findCgroupTree, removeCgroups } from '../sandbox/cgroup.ts';
+import { seccompFilter } from '../sandbox/seccomp.ts';
+import { findInheritedDescriptors } from './inherited-descriptors.ts';
+import { createLimitWatch, type LimitWatch } from './limit-watch.ts';
+import { findMachineLayout } from './machine-layout.ts';
+import { processStat } from './process-tree.ts';
+import { bwrapMissing } from './sandbox-failure.ts';
+import type { MachineLayout, NamespaceHelper } from './sandbox-plan.ts';
+import { findSandboxUser, type SandboxUser } from './sandbox-user.ts';
+
+/** What all sandboxes of one runner share: found once, held until `close`. */
+export interface SubprocessHost {
+  readonly bwrapPath: string;
+  readonly user: SandboxUser | undefined;
+  readonly machine: MachineLayout;
+  readonly filter: Uint8Array;
+  readonly helper: NamespaceHelper;
+  readonly inherited: readonly number[];
+  readonly nullDescriptor: number;
+  readonly egress: EgressGateway | undefined;
+  readonly cgroups: CgroupTree | undefined;
+  readonly watch: LimitWatch;
+  close(): Promise<void>;
+}
+
+export interface SubprocessHostOptions {
+  readonly nodePath: string;
+  readonly userName: string;
+  readonly egress: EgressGateway | undefined;
+  /** `watchdog`: leave cgroups alone, as on a machine without them. */
+  readonly limits: 'cgroup' | 'watchdog';
+  readonly helper: NamespaceHelper['interpreter'] | undefined;
+}
+
+/** @throws ProxyError `sandbox_unavailable` when the machine cannot sandbox at all. */
+export async function createSubprocessHost({ nodePath, userName, egress, limits, helper }: SubprocessHostOptions): Promise<SubprocessHost> {
+  const bwrapPath = findBwrap();
+  const user = findSandboxUser(userName, process.getuid?.());
+  const owner = await selfAsOwner();
+  const cgroups = limits === 'cgroup' ? findCgroupTree(owner) : undefined;
+  if (cgroups !== undefined) await removeCgroups(cgroups, isDead);
+  const inherited = findInheritedDescriptors();
+  const nullDescriptor = openSync('/dev/null', 'r+');
+  return {
+    bwrapPath,
+    user,
+    machine: findMachineLayout(nodePath),
+    filter: seccompFilter(process.arch),
+    helper: readHelper(helper ?? (existsSync('/usr/bin/perl') ? 'perl' : 'node')),
+    inherited,
+    nullDescriptor,
+    egress,
+    cgroups,
+    watch: createLimitWatch(),
+    async close() {
+      closeSync(nullDescriptor);
+      if (cgroups !== undefined) await removeCgroups(cgroups, (other) => other.pid === owner.pid && other.startTicks === owner.startTicks);
+    },
+  };
+}
+
+const bwrapPaths = ['/usr/bin/bwrap', '/usr/local/bin/bwrap', '/bin/bwrap'] as const;
+
+function findBwrap(): string {
+  const path = bwrapPaths.find((candidate) => existsSync(candidate));
+  if (path !== undefined) return path;
+  throw new ProxyError('sandbox_unavailable', `Connectors cannot be sandboxed: ${bwrapMissing}.`);
+}
+
+const helperFiles = { perl: './namespace-helper/listen.pl', node: './namespace-helper/listen.mjs' } as const;
+
+function readHelper(interpreter: NamespaceHelper['interpreter']): NamespaceHelper {
+  return { interpreter, program: readFileSync(new URL(helperFiles[interpreter], import.meta.url), 'utf8') };
+}
+
+async function selfAsOwner(): Promise<CgroupOwner> {
+  const stat = await processStat(process.pid);
+  return { pid: process.pid, startTicks: stat?.startTicks ?? '0' };
+}
+
+async function isDead({ pid, startTicks }: CgroupOwner): Promise<boolean> {
+  const stat = await processStat(pid);
+  return stat?.startTicks !== startTicks;
+}

@@ -1,0 +1,223 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ResourceLimits } from './policy.ts';
+
+export type Controller = 'memory' | 'pids' | 'cpu';
+const controllers: readonly Controller[] = ['memory', 'pids', 'cpu'];
+
+/** Where this proxy may make cgroups: one folder a controller (version 1), or the same folder for all (version 2). */
+export interface CgroupTree {
+  readonly version: 1 | 2;
+  readonly folders: ReadonlyMap<Controller, string>;
+}
+
+/** The cgroup of one sandbox. */
+export interface Cgroup {
+  /** Moves a process, and so its later children, into it. */
+  add(pid: number): void;
+  events(): Promise<CgroupEvents>;
+  /** Removes it; its processes have ended or are ending. */
+  remove(): Promise<void>;
+}
+
+export interface CgroupEvents {
+  /** Processes killed because the cgroup was at its memory limit. */
+  readonly oomKills: number;
+  readonly memoryPeakBytes: number;
+  /** Times that a fork or a new thread was refused. */
+  readonly forksRefused: number;
+}
+
+/** bwrap outside, and bwrap as the first process inside. */
+const ownPids = 2;
+const cpuPeriodUs = 100_000;
+
+export function createCgroup(tree: CgroupTree, name: string, limits: ResourceLimits): Cgroup {
+  const folders = new Map([...tree.folders].map(([controller, folder]) => [controller, join(folder, name)]));
+  const unique = [...new Set(folders.values())];
+  for (const folder of unique) mkdirSync(folder, { recursive: true });
+  for (const [controller, folder] of folders) {
+    for (const [file, value] of settings(tree.version, controller, limits)) {
+      // Swap is not accounted everywhere.
+      if (existsSync(join(folder, file))) writeFileSync(join(folder, file), value);
+    }
+  }
+  return {
+    add(pid) {
+      for (const folder of unique) writeFileSync(join(folder, 'cgroup.procs'), String(pid));
+    },
+    events: () => readEvents(tree.version, folders),
+    remove: async () => {
+      await Promise.all(unique.map(removeFolder));
+    },
+  };
+}
+
+function settings(version: 1 | 2, controller: Controller, limits: ResourceLimits): readonly (readonly [file: string, value: string])[] {
+  const memory = String(limits.memoryBytesMax);
+  const quota = String(Math.max(1000, Math.round(limits.cpusMax * cpuPeriodUs)));
+  switch (controller) {
+    case 'memory':
+      return version === 1
+        ? [
+            ['memory.limit_in_bytes', memory],
+            ['memory.memsw.limit_in_bytes', memory],
+          ]
+        : [
+            ['memory.max', memory],
+            ['memory.swap.max', '0'],
+            ['memory.oom.group', '1'],
+          ];
+    case 'pids':
+      return [['pids.max', String(limits.pidsMax + ownPids)]];
+    case 'cpu':
+      return version === 1
+        ? [
+            ['cpu.cfs_period_us', String(cpuPeriodUs)],
+            ['cpu.cfs_quota_us', quota],
+          ]
+        : [['cpu.max', `${quota} ${cpuPeriodUs}`]];
+  }
+}
+
+async function readEvents(version: 1 | 2, folders: ReadonlyMap<Controller, string>): Promise<CgroupEvents> {
+  const read = async (controller: Controller, file: string): Promise<string> => {
+    const folder = folders.get(controller);
+    return folder === undefined ? '' : await readFile(join(folder, file), 'latin1').catch(() => '');
+  };
+  const [memory, peak, pids] = await Promise.all([
+    read('memory', version === 1 ? 'memory.oom_control' : 'memory.events'),
+    read('memory', version === 1 ? 'memory.max_usage_in_bytes' : 'memory.peak'),
+    read('pids', 'pids.events'),
+  ]);
+  return { oomKills: counter(memory, 'oom_kill'), memoryPeakBytes: Number(peak), forksRefused: counter(pids, 'max') };
+}
+
+function counter(text: string, name: string): number {
+  return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
+}
+
+const removeTriesMax = 50;
+
+/** A cgroup can go once the kernel has done away with its last process. */
+async function removeFolder(folder: string): Promise<void> {
+  for (let attempt = 0; attempt < removeTriesMax; attempt++) {
+    try {
+      rmdirSync(folder);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+      await sleep(20);
+    }
+  }
+}
+
+export interface CgroupSources {
+  /** For tests: /proc/self. */
+  readonly self?: string;
+}
+
+/**
+ * Finds where cgroups may be made below the proxy’s own (so that whatever bounds the proxy bounds its connectors too), and makes
+ * the proxy’s folder there. Undefined: there is no such place, or not for memory, which is what matters most.
+ */
+export function findCgroupTree(owner: CgroupOwner, { self = '/proc/self' }: CgroupSources = {}): CgroupTree | undefined {
+  return delegatedTree(self, owner) ?? privilegedTree(self, owner);
+}
+
+/** Names a process for ever: pids come back, start times do not. */
+export interface CgroupOwner {
+  readonly pid: number;
+  readonly startTicks: string;
+}
+
+const folderPattern = /^bulkhead\.(\d+)\.(\d+)$/;
+
+function ownFolder({ pid, startTicks }: CgroupOwner): string {
+  return `bulkhead.${pid}.${startTicks}`;
+}
+
+function privilegedTree(self: string, owner: CgroupOwner): CgroupTree | undefined {
+  const folders = new Map<Controller, string>();
+  for (const controller of controllers) {
+    const parent = ownCgroup(self, controller);
+    const folder = parent && join(parent, ownFolder(owner));
+    if (folder !== undefined && tryMakeFolder(folder)) folders.set(controller, folder);
+  }
+  return folders.has('memory') ? { version: 1, folders } : undefined;
+}
+
+/**
+ * Version 2, where the proxy’s own cgroup was handed to it (systemd’s Delegate=yes, or a container’s). A cgroup that
+ * has processes cannot hand controllers on, so the proxy first moves itself, and whatever is with it, into a leaf.
+ */
+function delegatedTree(self: string, owner: CgroupOwner): CgroupTree | undefined {
+  const parent = ownCgroup(self, undefined);
+  if (parent === undefined) return undefined;
+  const root = parent.endsWith('/bulkhead-proxy') ? dirname(parent) : parent;
+  try {
+    const available = readFileSync(join(root, 'cgroup.controllers'), 'latin1').trim().split(' ');
+    const wanted = controllers.filter((controller) => available.includes(controller));
+    if (!wanted.includes('memory')) return undefined;
+    moveProcesses(root, join(root, 'bulkhead-proxy'));
+    const enable = wanted.map((controller) => `+${controller}`).join(' ');
+    writeFileSync(join(root, 'cgroup.subtree_control'), enable);
+    const folder = join(root, ownFolder(owner));
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'cgroup.subtree_control'), enable);
+    return { version: 2, folders: new Map(wanted.map((controller) => [controller, folder])) };
+  } catch {
+    return undefined;
+  }
+}
+
+function moveProcesses(from: string, to: string): void {
+  mkdirSync(to, { recursive: true });
+  for (const pid of processesOf(from)) writeFileSync(join(to, 'cgroup.procs'), pid);
+}
+
+function processesOf(folder: string): readonly string[] {
+  return readFileSync(join(folder, 'cgroup.procs'), 'latin1').split('\n').filter(Boolean);
+}
+
+function tryMakeFolder(folder: string): boolean {
+  try {
+    mkdirSync(folder, { recursive: true });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The folder of the proxy’s own cgroup; of version 2 when no controller is named. See cgroups(7), proc_pid_mountinfo(5). */
+function ownCgroup(self: string, controller: Controller | undefined): string | undefined {
+  const path = readFileSync(join(self, 'cgroup'), 'latin1')
+    .split('\n')
+    .map((line) => /^\d+:([^:]*):(.*)$/.exec(line))
+    .find((match) => (controller === undefined ? match?.[1] === '' : match?.[1]?.split(',').includes(controller)))?.[2];
+  if (path === undefined) return undefined;
+  for (const line of readFileSync(join(self, 'mountinfo'), 'latin1').split('\n')) {
+    const [before = '', after = ''] = line.split(' - ');
+    const [, , , root = '', mountPoint = ''] = before.split(' ');
+    const [type, , options = ''] = after.split(' ');
+    const isIt = controller === undefined ? type === 'cgroup2' : type === 'cgroup' && options.split(',').includes(controller);
+    if (isIt) return join(mountPoint, root === '/' ? path : path.startsWith(root) ? path.slice(root.length) : '/');
+  }
+  return undefined;
+}
+
+/** Removes the cgroups of proxies that have died, and those of this one. */
+export async function removeCgroups(tree: CgroupTree, isMine: (owner: CgroupOwner) => boolean | Promise<boolean>): Promise<void> {
+  for (const parent of new Set([...tree.folders.values()].map((folder) => dirname(folder)))) {
+    for (const name of readdirSync(parent)) {
+      const [, pid, startTicks] = folderPattern.exec(name) ?? [];
+      if (pid === undefined || startTicks === undefined || !(await isMine({ pid: Number(pid), startTicks }))) continue;
+      const folder = join(parent, name);
+      const children = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+      await Promise.all(children.map((child) => removeFolder(join(folder, child.name))));
+      await removeFolder(folder);
+    }
+  }
+}
