@@ -18,11 +18,50 @@ export function jsonTextOf(value: unknown): JsonText {
  * place with its last value, as Python’s and JavaScript’s parsers have it. Every other byte stays as it was written.
  * Without anything to change the result is a view of `bytes`, not a copy.
  */
-export function cutMembers(_bytes: Uint8Array, _scan: ScannedJson, _drop: (key: string) => boolean): JsonText {
-  throw new Error('not written yet');
+export function cutMembers(bytes: Uint8Array, scan: ScannedJson, drop: (key: string) => boolean): JsonText {
+  const kept = keptMembers(scan.members, drop);
+  if (kept === undefined) return oneLine(bytes.subarray(scan.start, scan.end), scan.hasLineBreak);
+  const parts: Uint8Array[] = [bytes.subarray(scan.start, scan.members[0]?.memberStart)];
+  for (const [position, { place, member }] of kept.entries()) {
+    // The separator before a member goes with its place; what comes first needs none.
+    if (position > 0) parts.push(bytes.subarray(scan.members[place - 1]?.valueEnd, scan.members[place]?.memberStart));
+    parts.push(bytes.subarray(member.memberStart, member.valueEnd));
+  }
+  parts.push(bytes.subarray(scan.members.at(-1)?.valueEnd, scan.end));
+  return oneLine(Buffer.concat(parts), scan.hasLineBreak, 'own');
+}
+
+interface KeptMember {
+  /** Index of the member in whose place it stands. */
+  readonly place: number;
+  readonly member: Member;
+}
+
+/** Undefined when all members stay as they are. */
+function keptMembers(members: readonly Member[], drop: (key: string) => boolean): readonly KeptMember[] | undefined {
+  const kept = new Map<string, KeptMember>();
+  for (const [index, member] of members.entries()) {
+    if (!drop(member.key)) kept.set(member.key, { place: kept.get(member.key)?.place ?? index, member });
+  }
+  return kept.size === members.length ? undefined : [...kept.values()];
 }
 
 /** A member’s value as one line: a view of `bytes` unless line breaks had to be replaced. */
-export function memberText(_bytes: Uint8Array, _member: Member): JsonText {
-  throw new Error('not written yet');
+export function memberText(bytes: Uint8Array, { valueStart, valueEnd }: Member): JsonText {
+  const text = bytes.subarray(valueStart, valueEnd);
+  return oneLine(text, text.includes(lineFeed) || text.includes(carriageReturn));
+}
+
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
+const space = 0x20;
+
+/** Checked JSON has raw line breaks only between tokens, where a space means the same. */
+function oneLine(text: Uint8Array, hasLineBreak: boolean, ownership: 'own' | 'shared' = 'shared'): JsonText {
+  if (!hasLineBreak) return trustJsonText(text);
+  const line = ownership === 'own' ? text : Buffer.from(text);
+  for (let at = 0; at < line.length; at += 1) {
+    if (line[at] === lineFeed || line[at] === carriageReturn) line[at] = space;
+  }
+  return trustJsonText(line);
 }
