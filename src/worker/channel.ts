@@ -1,7 +1,8 @@
 import type { ProxyError } from '../errors.ts';
 import { ByteBudget } from '../lib/byte-budget.ts';
 import { encodeInvoke, encodeNotification, encodeRequest, type InvokeFields } from '../protocol/encode.ts';
-import { type Breach, type Incoming, LineReader, lineLimitsDefault } from '../protocol/lines.ts';
+import { lineLimitsDefault } from '../protocol/limits.ts';
+import { type Breach, type Incoming, LineReader } from '../protocol/lines.ts';
 import type { ConnectorProcess } from '../runner/runner.ts';
 import { BatchedWriter, byteLengthOf } from './batched-writer.ts';
 import { createIdSource } from './ids.ts';

@@ -55,7 +55,7 @@ export class OneshotRun {
     else await this.#converse(started);
   }
 
-  async #converse({ process, secrets, onNotice }: StartedProcess): Promise<void> {
+  async #converse({ process, secrets, attach }: StartedProcess): Promise<void> {
     const { logger, connector } = this.#options;
     this.#running.began();
     this.#mask = secrets.mask;
@@ -64,7 +64,7 @@ export class OneshotRun {
     const fields = { connector, worker: process.label, command, invocation: id };
     const budget = new LogBudget(logger, fields);
     this.#stderr = new Stderr({ stream: process.stderr, mask: secrets.mask, logger, fields, budget });
-    onNotice((notice) => this.#noticed(notice, fields));
+    attach({ notice: (notice) => this.#noticed(notice, fields), runningIds: () => [id] });
     const output = this.#collect(process);
     this.#send(process, secrets.values);
     const exit = await Promise.race([process.exited, this.#lost.promise]);

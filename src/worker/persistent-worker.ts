@@ -11,6 +11,7 @@ import { fieldsOf, inputTooLarge } from './invoke-fields.ts';
 import { LogBudget } from './log-budget.ts';
 import { createNotificationLog } from './notification-log.ts';
 import { type GiveUpReason, RunningInvocation } from './running-invocation.ts';
+import type { ProcessOwner } from './start-process.ts';
 import { Stderr } from './stderr.ts';
 import {
   type SecretBundle,
@@ -26,7 +27,7 @@ import {
 const closedReason: EndReason = { code: 'shutting_down', text: 'was closed' };
 
 /** A process that answers many invocations, several at once, over one channel. */
-export class PersistentWorker implements Worker {
+export class PersistentWorker implements Worker, ProcessOwner {
   readonly channel: Channel;
   readonly #options: WorkerOptions;
   readonly #process: ConnectorProcess;
@@ -116,6 +117,10 @@ export class PersistentWorker implements Worker {
     this.#options.logger.warn({ ...this.#fields, code }, message);
     if (!this.#isOpened) this.#startNotices.push(message);
     for (const running of this.#running.values()) running.notice(message);
+  }
+
+  runningIds(): readonly string[] {
+    return [...this.#running.keys()];
   }
 
   close(): Promise<void> {

@@ -3,13 +3,18 @@ import { type TimeLimit, withAbort } from '../lib/time-limit.ts';
 import type { ConnectorProcess, ProcessNotice } from '../runner/runner.ts';
 import type { SecretBundle, WorkerOptions } from './worker.ts';
 
-type NoticeListener = (notice: ProcessNotice) => void;
+/** Whoever has the process: is told what is noticed, and tells what runs in it. */
+export interface ProcessOwner {
+  notice(notice: ProcessNotice): void;
+  /** Ids of the invocations that run in it now. */
+  runningIds(): readonly string[];
+}
 
 export interface StartedProcess {
   readonly process: ConnectorProcess;
   readonly secrets: SecretBundle;
-  /** Tells the listener of what was noticed so far and from here on. */
-  readonly onNotice: (listener: NoticeListener) => void;
+  /** Tells the owner of what was noticed so far and from here on. */
+  readonly attach: (owner: ProcessOwner) => void;
 }
 
 /**
@@ -20,14 +25,20 @@ export async function startProcess(options: WorkerOptions, signal: AbortSignal):
   const { runner, connector, policy, source } = options;
   const secrets = await withAbort(options.secrets(signal), signal);
   const early: ProcessNotice[] = [];
-  let tell: NoticeListener = (notice) => early.push(notice);
-  const started = runner.start({ connector, policy, source, onNotice: (notice) => tell(notice) }, signal);
-  const process = await withAbort(started, signal, (late) => late.kill());
-  const onNotice = (listener: NoticeListener) => {
-    tell = listener;
-    for (const notice of early) listener(notice);
+  let owner: ProcessOwner = { notice: (notice) => early.push(notice), runningIds: () => [] };
+  const spec = {
+    connector,
+    policy,
+    source,
+    onNotice: (notice: ProcessNotice) => owner.notice(notice),
+    invocations: () => owner.runningIds(),
   };
-  return { process, secrets, onNotice };
+  const process = await withAbort(runner.start(spec, signal), signal, (late) => late.kill());
+  const attach = (chosen: ProcessOwner) => {
+    owner = chosen;
+    for (const notice of early) owner.notice(notice);
+  };
+  return { process, secrets, attach };
 }
 
 /** Whatever ended a start, as the failure it is told as. */

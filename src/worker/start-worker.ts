@@ -14,9 +14,9 @@ import type { SecretBundle, Worker, WorkerOptions } from './worker.ts';
 export async function startPersistentWorker(options: WorkerOptions, signal: AbortSignal): Promise<Worker> {
   using limit = new TimeLimit(options.limits.startTimeoutMs, signal);
   try {
-    const { process, secrets, onNotice } = await startProcess(options, limit.signal);
+    const { process, secrets, attach } = await startProcess(options, limit.signal);
     const worker = new PersistentWorker(options, process, secrets);
-    onNotice((notice) => worker.notice(notice));
+    attach(worker);
     await shakeHands(worker, options, secrets, limit);
     return worker;
   } catch (error) {
