@@ -21,6 +21,41 @@ export interface ServerConfig {
   readonly drainTimeoutMs: number;
   /** Invocations of all connectors that may run or wait at once. */
   readonly invocationsMax: number;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  /** Whether GET /metrics answers. */
+  readonly metrics: boolean;
+  /** Undefined: no audit log is kept. */
+  readonly audit?: AuditConfig;
+  readonly egress: EgressConfig;
+}
+
+export interface AuditConfig {
+  readonly folder: string;
+  /** Bytes after which a file is put aside. */
+  readonly fileBytesMax: number;
+  /** Files kept, the current one included. */
+  readonly filesMax: number;
+}
+
+/** How the egress gateway itself gets out. The limits hold for every connector. */
+export interface EgressConfig {
+  readonly upstreamProxy?: UpstreamProxyConfig;
+  readonly lookupTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly totalTimeoutMs: number;
+  /** Open connections of one connector. */
+  readonly connectionsMax: number;
+  /** Open connections of all connectors. */
+  readonly connectionsTotalMax: number;
+}
+
+export interface UpstreamProxyConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly credentials?: { readonly user: string; readonly password: SecretSource };
+  /** Who resolves names: the gateway, which checks every address, or the proxy, which is then trusted not to lead to private ranges. */
+  readonly resolve: 'gateway' | 'proxy';
 }
 
 export interface ApiKeyConfig {
@@ -47,6 +82,8 @@ export interface ConnectorConfig {
   readonly environment: Readonly<Record<string, string>>;
   readonly sandbox: 'enforced' | 'none';
   readonly dataFolder?: string;
+  /** Files and folders of the host that the connector sees read-only at the same place. */
+  readonly readOnlyPaths: readonly string[];
   readonly limits: LimitsConfig;
   readonly workers: WorkersConfig;
 }

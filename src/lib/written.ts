@@ -12,9 +12,12 @@ export function told(message: string, repair: string): string {
 }
 
 /** An object of these keys only. Every unknown key is told, where valibot's strictObject stops at the first; the type is the same. */
-export function closed<const E extends v.ObjectEntries>(entries: E): v.StrictObjectSchema<E, string> {
+export function closed<const E extends v.ObjectEntries>(
+  entries: E,
+  message = told('is not a mapping', 'write key: value lines'),
+): v.StrictObjectSchema<E, string> {
   const unknownKey = v.never(told('is not known here', Object.keys(entries).join(' ')));
-  const schema = v.objectWithRest(entries, unknownKey, told('is not a mapping', 'write key: value lines'));
+  const schema = v.objectWithRest(entries, unknownKey, message);
   return schema as unknown as v.StrictObjectSchema<E, string>;
 }
 

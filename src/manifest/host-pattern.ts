@@ -210,7 +210,8 @@ function mappedIPv4(canonical: string): string | undefined {
   return value >> 32n === 0xffffn ? addressText(value & 0xffff_ffffn, 4) : undefined;
 }
 
-function addressBits(address: string): bigint {
+/** The number that a canonical address is: 32 or 128 bits. */
+export function addressBits(address: string): bigint {
   if (!address.includes(':')) return address.split('.').reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
   const [head = '', tail] = address.split('::');
   const first = head === '' ? [] : head.split(':');

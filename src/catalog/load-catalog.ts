@@ -1,0 +1,119 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open, realpath } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import type { Config, ConnectorConfig } from '../config/config.ts';
+import { ProxyError } from '../errors.ts';
+import { faultText } from '../lib/faults.ts';
+import { type Manifest, manifestLimits } from '../manifest/manifest.ts';
+import { readManifest } from '../manifest/read-manifest.ts';
+import { type Catalog, type CatalogEntry, createCatalog } from './catalog.ts';
+
+export const manifestFileName = 'connector.yaml';
+/** Label of a container image that holds the manifest as JSON. */
+export const manifestLabel = 'dev.bulkhead.connector';
+
+/** Faults of one manifest that its reason names; `check` shows all. */
+const faultsShownMax = 5;
+
+export interface LoadCatalogOptions {
+  /** The manifest's text out of the image's label, by inspecting the image. Without it, images are unavailable. */
+  readonly readImageManifest?: (image: string, engine: string | undefined, signal: AbortSignal | undefined) => Promise<string>;
+  readonly signal?: AbortSignal;
+}
+
+/** Reads every manifest. What is wrong with one connector makes that one unavailable, with its reason; others are served. */
+export async function loadCatalog(config: Pick<Config, 'connectors'>, options: LoadCatalogOptions = {}): Promise<Catalog> {
+  const entries = await Promise.all([...config.connectors.values()].map((connector) => loadEntry(connector, options)));
+  options.signal?.throwIfAborted();
+  return createCatalog(entries);
+}
+
+async function loadEntry(config: ConnectorConfig, options: LoadCatalogOptions): Promise<CatalogEntry> {
+  try {
+    const { folder, file, text } = await readText(config, options);
+    const { manifest, checks } = accept(config, file, text);
+    return { connector: { state: 'available', name: config.name, config, manifest, ...(folder === undefined ? {} : { folder }) }, checks };
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    return { connector: { state: 'unavailable', name: config.name, config, reason: ProxyError.from(error) }, checks: new Map() };
+  }
+}
+
+interface ManifestText {
+  /** Real path of the connector's folder; undefined for an image. */
+  readonly folder?: string;
+  readonly file: string;
+  readonly text: string;
+}
+
+async function readText({ name, source }: ConnectorConfig, { readImageManifest, signal }: LoadCatalogOptions): Promise<ManifestText> {
+  switch (source.type) {
+    case 'folder':
+      return await readFolder(name, source.path);
+    case 'image':
+      if (readImageManifest === undefined)
+        throw unavailable(name, 'is an image, and no container engine is used here; run it from a folder, or configure an engine');
+      return { file: `${source.image} (label ${manifestLabel})`, text: await readImageManifest(source.image, source.engine, signal) };
+  }
+}
+
+async function readFolder(name: string, path: string): Promise<ManifestText> {
+  const folder = await realpath(path).catch((error: unknown) => {
+    throw unavailable(name, `has no folder: ${path} is not there; correct connectors.${name}.path`, error);
+  });
+  const file = join(folder, manifestFileName);
+  const real = await realpath(file).catch((error: unknown) => {
+    throw unavailable(name, `has no manifest: ${file} is not there; write one, or correct connectors.${name}.path`, error);
+  });
+  // The folder is all that its author controls; a link out of it would read somebody else's file into errors.
+  if (!real.startsWith(folder + sep))
+    throw unavailable(name, `has a manifest that leads out of its folder: ${file} is a link to elsewhere; make it a file`);
+  return { folder, file, text: await readBounded(name, real) };
+}
+
+/** Opened once and judged by its handle, so that nothing can be swapped in between. */
+async function readBounded(name: string, file: string): Promise<string> {
+  await using handle: FileHandle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW).catch(
+    (error: unknown) => {
+      throw unavailable(
+        name,
+        `has a manifest that cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'}): ${file}; correct its permissions`,
+        error,
+      );
+    },
+  );
+  const stats = await handle.stat();
+  if (!stats.isFile()) throw unavailable(name, `has a manifest that is no file: ${file}`);
+  if (stats.size > manifestLimits.fileBytesMax)
+    throw unavailable(name, `has a manifest of more than ${manifestLimits.fileBytesMax} bytes: ${file}; shorten it`);
+  return await handle.readFile('utf8');
+}
+
+function accept(
+  config: ConnectorConfig,
+  file: string,
+  text: string,
+): { readonly manifest: Manifest; readonly checks: CatalogEntry['checks'] } {
+  const result = readManifest({ text, file });
+  if (!result.ok) {
+    const shown = result.faults.slice(0, faultsShownMax).map(faultText);
+    const more = result.faults.length > shown.length ? [`and ${result.faults.length - shown.length} more; see \`bulkhead check\``] : [];
+    throw unavailable(config.name, `has a broken manifest: ${[...shown, ...more].join(' | ')}`);
+  }
+  const { manifest, checks } = result;
+  if (manifest.name !== config.name)
+    throw unavailable(
+      config.name,
+      `is named ${manifest.name} in its manifest ${file}; use that name under connectors, or correct the manifest`,
+    );
+  if (config.source.type === 'folder' && manifest.run === undefined)
+    throw unavailable(
+      config.name,
+      `cannot be started from a folder: its manifest ${file} has no run; add run: { command: [program, argument] }`,
+    );
+  return { manifest, checks };
+}
+
+function unavailable(name: string, state: string, cause?: unknown): ProxyError {
+  return new ProxyError('connector_unavailable', `connector ${name} ${state}`, { cause });
+}
