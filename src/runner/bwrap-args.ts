@@ -16,7 +16,7 @@ const sharedMemoryBytesMax = 2 ** 20;
  * The arguments of one sandbox: a pure function of its plan. Facts and reasons: docs/isolation.md.
  * bwrap reads them from a descriptor, so that nothing of them shows in a list of processes.
  */
-export function bwrapArguments(plan: SandboxPlan): readonly BwrapWord[] {
+export function bwrapArguments(plan: SandboxPlan, architecture: string): readonly BwrapWord[] {
   return [
     ...namespaces(plan),
     ...machineFiles(plan),
@@ -25,7 +25,7 @@ export function bwrapArguments(plan: SandboxPlan): readonly BwrapWord[] {
     ...deviceFolder(),
     ...scratchFolders(plan.policy.limits),
     ...connectorFolders(plan),
-    ...programs(plan),
+    ...programs(plan, architecture),
     ...['--remount-ro', '/dev', '--remount-ro', '/', '--chdir', '/', '--clearenv', '--setenv', 'PATH', '/usr/bin:/bin'],
     ...['--seccomp', { content: plan.filter }, '--json-status-fd', { type: 'status' } as const],
   ];
@@ -33,7 +33,8 @@ export function bwrapArguments(plan: SandboxPlan): readonly BwrapWord[] {
 
 /** The first program of the sandbox; it cannot be among the arguments that are read from a descriptor. */
 export function firstProgram(plan: SandboxPlan): readonly string[] {
-  return ['/bin/sh', needsHelper(plan) ? inside.startScript : inside.connectorScript];
+  if (!needsHelper(plan)) return ['/bin/sh', inside.connectorScript];
+  return [plan.network.helper.interpreter === 'perl' ? '/usr/bin/perl' : '/bin/sh', inside.startScript];
 }
 
 export function needsHelper({ network }: SandboxPlan): boolean {
@@ -106,10 +107,11 @@ function connectorFolders({ folder, dataFolder, readOnlyBinds }: SandboxPlan): r
   ];
 }
 
-function programs(plan: SandboxPlan): readonly BwrapWord[] {
+function programs(plan: SandboxPlan, architecture: string): readonly BwrapWord[] {
   return [
     ...['--ro-bind', plan.machine.nodePath, `${inside.nodeFolder}/node`],
-    ...(needsHelper(plan) ? [...file(inside.helper, plan.network.helper.program), ...file(inside.startScript, startScript(plan))] : []),
+    ...(needsHelper(plan) ? file(inside.startScript, startScript(plan, architecture)) : []),
+    ...(needsHelper(plan) && plan.network.helper.interpreter === 'node' ? file(inside.helper, plan.network.helper.program) : []),
     ...file(inside.connectorScript, connectorScript(plan)),
   ];
 }

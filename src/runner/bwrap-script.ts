@@ -1,24 +1,28 @@
 import type { ListenerPlan } from '../egress/listener-plan.ts';
 import { ProxyError } from '../errors.ts';
 import type { ResourceLimits } from '../sandbox/policy.ts';
+import { perlPrelude } from './namespace-prelude.ts';
 import { systemPath } from './plain-start.ts';
-import { descriptors, inside, type SandboxPlan } from './sandbox-plan.ts';
+import { descriptors, inside, type NetworkPlan, type SandboxPlan } from './sandbox-plan.ts';
 
 /** What the script writes to the ready descriptor when nothing is left to go wrong but the connector’s own program. */
 export const readyMark = 'r';
 
 /**
  * Runs with the few capabilities that listeners below port 1024 need, and an environment of PATH only: no word of the connector may
- * influence the helper, or its code would run with them. Then it gives them up and goes on as the connector’s script.
+ * influence it, or its code would run with them. It gives them up and goes on as the connector’s script.
  */
-export function startScript({ network }: SandboxPlan): string {
-  const { helper, listeners, localRoutes } = network;
-  const interpreter = helper.interpreter === 'perl' ? '/usr/bin/perl' : `${inside.nodeFolder}/node`;
+export function startScript({ network }: SandboxPlan, architecture: string): string {
+  return network.helper.interpreter === 'perl' ? perlPrelude(network, architecture) : nodePrelude(network);
+}
+
+/** The same in a shell, around a Node that makes the listeners. */
+function nodePrelude({ listeners, localRoutes }: NetworkPlan): string {
   const words = [...localRoutes.map((route) => `route:${route}`), ...listeners.map(listenerWord)];
   return script([
-    `NODE_CHANNEL_FD=${descriptors.ipc} ${[interpreter, inside.helper, ...words].map(quote).join(' ')} || exit 121`,
+    `NODE_CHANNEL_FD=${descriptors.ipc} ${[`${inside.nodeFolder}/node`, inside.helper, ...words].map(quote).join(' ')} || exit 121`,
     `exec ${descriptors.ipc}>&-`,
-    // A namespace of users would give its maker capabilities again; no connector needs one.
+    // A user namespace would give its maker capabilities again; no connector needs one.
     'echo 0 >/proc/sys/user/max_user_namespaces || exit 120',
     `exec /usr/bin/setpriv --ambient-caps=-all --inh-caps=-all --bounding-set=-all -- /bin/sh ${inside.connectorScript}`,
   ]);

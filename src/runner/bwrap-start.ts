@@ -80,7 +80,7 @@ function spawnBwrap(start: SandboxStart): { readonly child: ChildProcess; readon
   };
   try {
     const statusDescriptor = next('pipe');
-    const words = bwrapArguments(plan).map((word) => resolveWord(word, hand, statusDescriptor));
+    const words = bwrapArguments(plan, process.arch).map((word) => resolveWord(word, hand, statusDescriptor));
     coverInherited(stdio, inherited, nullDescriptor);
     const child = spawn(bwrapPath, ['--args', String(descriptors.arguments), '--', ...firstProgram(plan)], {
       // Empty, because /proc/1/environ inside shows it whatever --clearenv says.

@@ -38,7 +38,7 @@ export interface NetworkPlan {
   readonly localRoutes: readonly string[];
   readonly hosts: readonly { readonly address: string; readonly name: string }[];
   readonly environment: Readonly<Record<string, string>>;
-  /** The program that makes the listeners inside, see namespace-helper/. */
+  /** What makes the listeners inside, see namespace-helper/. */
   readonly helper: NamespaceHelper;
 }
 
@@ -53,8 +53,8 @@ export const inside = {
   connector: '/app',
   data: '/data',
   nodeFolder: '/opt/bulkhead/bin',
-  helper: '/run/bulkhead/listen',
-  startScript: '/run/bulkhead/start.sh',
+  helper: '/run/bulkhead/listen.mjs',
+  startScript: '/run/bulkhead/start',
   connectorScript: '/run/bulkhead/connector.sh',
 } as const;
 

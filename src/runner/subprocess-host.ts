@@ -70,7 +70,7 @@ function findBwrap(): string {
   throw new ProxyError('sandbox_unavailable', `Connectors cannot be sandboxed: ${bwrapMissing}.`);
 }
 
-const helperFiles = { perl: './namespace-helper/listen.pl', node: './namespace-helper/listen.mjs' } as const;
+const helperFiles = { perl: './namespace-helper/prelude.pl', node: './namespace-helper/listen.mjs' } as const;
 
 function readHelper(interpreter: NamespaceHelper['interpreter']): NamespaceHelper {
   return { interpreter, program: readFileSync(new URL(helperFiles[interpreter], import.meta.url), 'utf8') };

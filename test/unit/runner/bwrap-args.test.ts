@@ -1,0 +1,183 @@
+import { describe, expect, it } from 'vitest';
+import { type BwrapWord, bwrapArguments, firstProgram } from '../../../src/runner/bwrap-args.ts';
+import { quote } from '../../../src/runner/bwrap-script.ts';
+import { routeRequest } from '../../../src/runner/namespace-prelude.ts';
+import { inside, type NetworkPlan, type SandboxPlan } from '../../../src/runner/sandbox-plan.ts';
+import type { SandboxPolicy } from '../../../src/sandbox/policy.ts';
+
+const policy: SandboxPolicy = {
+  sandbox: 'enforced',
+  network: { type: 'none' },
+  limits: {
+    memoryBytesMax: 256 * 2 ** 20,
+    cpusMax: 1,
+    pidsMax: 64,
+    descriptorsMax: 256,
+    fileBytesMax: 1000,
+    tmpBytesMax: 5_000_000,
+    tmpInodesMax: 4096,
+  },
+  environment: {},
+};
+
+const noNetwork: NetworkPlan = {
+  isHostShared: false,
+  listeners: [],
+  localRoutes: [],
+  hosts: [],
+  environment: {},
+  helper: { interpreter: 'perl', program: '# the prelude\n__DATA__\n' },
+};
+
+const rules: NetworkPlan = {
+  ...noNetwork,
+  listeners: [
+    { transport: 'tcp', address: '0.0.0.0', port: 443, role: 'host' },
+    { transport: 'udp', address: '127.0.0.1', port: 53, role: 'dns' },
+  ],
+  hosts: [{ address: '127.0.0.2', name: 'api.example.com' }],
+  environment: { HTTPS_PROXY: 'http://127.0.0.1:3128' },
+};
+
+const plan: SandboxPlan = {
+  policy,
+  command: ['python3', 'main.py'],
+  folder: '/srv/demo',
+  readOnlyBinds: [],
+  machine: {
+    rootEntries: [{ path: '/bin', link: 'usr/bin' }, { path: '/lib' }],
+    systemPaths: ['/etc/ssl/certs'],
+    nodePath: '/opt/node/bin/node',
+  },
+  network: noNetwork,
+  filter: new Uint8Array([1, 2, 3]),
+};
+
+const argsOf = (changes: Partial<SandboxPlan>) => bwrapArguments({ ...plan, ...changes }, 'x64');
+const withPolicy = (changes: Partial<SandboxPolicy>) => argsOf({ policy: { ...policy, ...changes } });
+
+/** The arguments in one line, content shown as <…>. */
+function line(words: readonly BwrapWord[]): string {
+  const show = (word: BwrapWord) => (typeof word === 'string' ? word : 'content' in word ? `<${Buffer.from(word.content)}>` : '<status>');
+  return words.map(show).join(' ');
+}
+
+function fileAt(words: readonly BwrapWord[], path: string): string {
+  const index = words.findIndex((word, at) => word === path && words[at - 2] === '--file');
+  const word = words[index - 1];
+  return typeof word === 'object' && 'content' in word ? Buffer.from(word.content).toString() : '';
+}
+
+describe('what every sandbox has', () => {
+  it.each([
+    ['namespaces of its own', '--unshare-all --unshare-user --die-with-parent --new-session --cap-drop ALL --uid 65534 --gid 65534'],
+    [
+      'the machine’s programs, read-only',
+      '--ro-bind /usr /usr --symlink usr/bin /bin --ro-bind /lib /lib --ro-bind-try /etc/ssl/certs /etc/ssl/certs',
+    ],
+    ['its own code, read-only', '--ro-bind /srv/demo /app'],
+    ['a device folder without terminals', '--size 65536 --tmpfs /dev --dev-bind /dev/null /dev/null'],
+    ['a /tmp of the size of its limit', '--perms 1777 --size 5000000 --tmpfs /tmp'],
+    ['the Node of the proxy', '--ro-bind /opt/node/bin/node /opt/bulkhead/bin/node'],
+    ['no environment', '--remount-ro / --chdir / --clearenv --setenv PATH /usr/bin:/bin'],
+    ['the filter, and a status', '--seccomp <\x01\x02\x03> --json-status-fd <status>'],
+  ])('%s', (_what, expected) => {
+    expect(line(argsOf({}))).toContain(expected);
+    expect(line(argsOf({ network: rules }))).toContain(expected);
+  });
+});
+
+describe('the network', () => {
+  it('is nothing by default: no capability, no more user namespaces, no name but localhost', () => {
+    const words = argsOf({});
+    expect(line(words)).toContain('--disable-userns');
+    expect(line(words)).not.toContain('--cap-add');
+    expect(line(words)).not.toContain('--share-net');
+    expect(fileAt(words, '/etc/hosts')).toBe('127.0.0.1 localhost\n');
+    expect(firstProgram(plan)).toEqual(['/bin/sh', inside.connectorScript]);
+  });
+
+  it('with rules has the hosts, the proxy variables, and a prelude with the rights it needs', () => {
+    const words = argsOf({ network: rules });
+    expect(line(words)).toContain('--cap-add CAP_NET_BIND_SERVICE --cap-add CAP_SYS_RESOURCE --cap-add CAP_SETPCAP --ro-bind');
+    expect(line(words)).not.toContain('--disable-userns');
+    expect(fileAt(words, '/etc/hosts')).toContain('127.0.0.2 api.example.com\n');
+    expect(fileAt(words, inside.connectorScript)).toContain("export HTTPS_PROXY='http://127.0.0.1:3128'\n");
+    expect(fileAt(words, inside.startScript).split('\n')).toEqual([
+      '# the prelude',
+      '__DATA__',
+      '3 46 157 126 /bin/sh /run/bulkhead/connector.sh',
+      'listen 2 1 64 020001bb000000000000000000000000 {"cmd":"NODE_HANDLE","type":"net.Server","dgramType":"udp4","msg":{"index":0}}',
+      'listen 2 2 0 020000357f0000010000000000000000 {"cmd":"NODE_HANDLE","type":"dgram.Socket","dgramType":"udp4","msg":{"index":1}}',
+      '',
+    ]);
+    expect(firstProgram({ ...plan, network: rules })).toEqual(['/usr/bin/perl', inside.startScript]);
+  });
+
+  it('binds IPv6 listeners by their own address', () => {
+    const network = { ...rules, listeners: [{ transport: 'tcp', address: '::1', port: 80, role: 'host' } as const] };
+    expect(fileAt(argsOf({ network }), inside.startScript)).toContain(`listen 10 1 64 0a00005000000000${'00'.repeat(15)}0100000000 {`);
+  });
+
+  it('with addresses in its rules may make routes, by a request the kernel takes', () => {
+    const words = argsOf({ network: { ...rules, localRoutes: ['203.0.113.0/24'] } });
+    expect(line(words)).toContain('--cap-add CAP_NET_ADMIN');
+    expect(fileAt(words, inside.startScript)).toContain(`route ${routeRequest('203.0.113.0/24').toString('hex')}\n`);
+  });
+
+  it('with the Node helper is made by a shell', () => {
+    const network = { ...rules, helper: { interpreter: 'node', program: '// listen' } as const };
+    const words = argsOf({ network });
+    expect(fileAt(words, inside.startScript)).toContain(
+      "'/opt/bulkhead/bin/node' '/run/bulkhead/listen.mjs' 'tcp:0.0.0.0:443' 'udp:127.0.0.1:53' || exit 121\n",
+    );
+    expect(fileAt(words, inside.helper)).toBe('// listen');
+    expect(firstProgram({ ...plan, network })).toEqual(['/bin/sh', inside.startScript]);
+  });
+
+  it('is the host’s for unsafe-host only', () => {
+    const words = argsOf({ network: { ...noNetwork, isHostShared: true } });
+    expect(line(words)).toContain('--unshare-all --unshare-user --share-net');
+    expect(line(words)).toContain('--ro-bind-try /etc/resolv.conf /etc/resolv.conf');
+  });
+});
+
+describe('the connector’s own part', () => {
+  it('has limits before its environment, and its command last', () => {
+    const limits = { ...policy.limits, cpuTimeMaxMs: 1500 };
+    const script = fileAt(withPolicy({ limits, environment: { LD_PRELOAD: '/app/x.so' } }), inside.connectorScript).split('\n');
+    expect(script.slice(0, 6)).toEqual([
+      'ulimit -c 0 && ulimit -l 0 || exit 118',
+      'ulimit -n 256 || exit 118',
+      'ulimit -f 2 || exit 118',
+      'ulimit -d 1048576 || exit 118',
+      'ulimit -S -t 2 && ulimit -H -t 3 || exit 118',
+      '{ ulimit -p 64 || ulimit -u 64; } 2>/dev/null || exit 118',
+    ]);
+    expect(script.indexOf("export LD_PRELOAD='/app/x.so'")).toBeGreaterThan(5);
+    expect(script.at(-2)).toBe("exec 'python3' 'main.py'");
+  });
+
+  it.each([
+    ['plain', "'plain'"],
+    ["it's", String.raw`'it'\''s'`],
+    ['$(id) `id` \\ " \n', "'$(id) `id` \\ \" \n'"],
+    ['', "''"],
+  ])('quotes %j as one word', (word, quoted) => {
+    expect(quote(word)).toBe(quoted);
+  });
+
+  it.each(['A B', '1A', 'A=B', '', 'A;id'])('refuses the variable name %j', (name) => {
+    expect(() => withPolicy({ environment: { [name]: 'x' } })).toThrow(expect.objectContaining({ code: 'invalid_config' }));
+  });
+
+  it('lets policy variables win over the gateway’s', () => {
+    const words = argsOf({ network: rules, policy: { ...policy, environment: { HTTPS_PROXY: 'mine' } } });
+    expect(fileAt(words, inside.connectorScript)).toContain("export HTTPS_PROXY='mine'\n");
+  });
+
+  it('sees its data folder as /data, and read-only paths where they are', () => {
+    const words = argsOf({ dataFolder: '/srv/data', readOnlyBinds: [{ source: '/opt/jdk-21', target: '/opt/jdk' }] });
+    expect(line(words)).toContain('--ro-bind /opt/jdk-21 /opt/jdk --ro-bind /srv/demo /app --bind /srv/data /data');
+  });
+});
