@@ -1,13 +1,24 @@
+import { networkInterfaces } from 'node:os';
 import type { Duplex } from 'node:stream';
+import type { Logger } from '../log.ts';
 import type { ConnectorName } from '../manifest/names.ts';
 import type { NetworkPolicy } from '../manifest/network.ts';
-import type { ListenerPlan } from './listener-plan.ts';
+import { parseAddress } from './address.ts';
+import type { AuditLog } from './audit.ts';
+import { createDenials } from './denials.ts';
+import { createHttpFront } from './http-front.ts';
+import { type EgressLimits, egressLimitDefaults } from './limits.ts';
+import { hostListenersMax, type ListenerPlan, planNetwork } from './listener-plan.ts';
+import { createResolver, type Resolve } from './resolve.ts';
+import { Session } from './session.ts';
+import { createTally } from './tally.ts';
+import type { UpstreamProxy } from './upstream-proxy.ts';
 
 /** The only way out for a connector: it decides, resolves, checks every address, dials the checked one and keeps the record. */
 export interface EgressGateway {
   /** One session a worker process: whose connection it is is known by the listener it came in on, never by what it says. */
   open(options: EgressSessionOptions): EgressSession;
-  /** Ends every session and flushes the audit log. */
+  /** Ends every session. The audit log is closed by whoever opened it, after this. */
   close(): Promise<void>;
 }
 
@@ -46,4 +57,72 @@ export interface EgressSession {
   answerDns(query: Uint8Array): Promise<Uint8Array | undefined>;
   /** Destroys every open connection of the session. Idempotent. */
   close(): void;
+}
+
+export interface EgressGatewayOptions {
+  readonly audit: AuditLog;
+  readonly log: Logger;
+  readonly limits?: Partial<EgressLimits>;
+  readonly upstreamProxy?: UpstreamProxy | undefined;
+  /** DNS servers to ask instead of the system's resolver. */
+  readonly dnsServers?: readonly string[] | undefined;
+  /** Default: the system's resolver, or `dnsServers`. */
+  readonly resolve?: Resolve;
+  /** Addresses that are refused since they are this host's own; default: what its interfaces have. */
+  readonly ownAddresses?: () => ReadonlySet<string>;
+}
+
+export function createEgressGateway(options: EgressGatewayOptions): EgressGateway {
+  const limits: EgressLimits = { ...egressLimitDefaults, ...options.limits };
+  const { audit, log, upstreamProxy, ownAddresses = createOwnAddresses() } = options;
+  const resolve = options.resolve ?? createResolver({ lookupTimeoutMs: limits.lookupTimeoutMs, ...serversOf(options.dnsServers) });
+  const tallies = { ownerMax: limits.connectionsMax, totalMax: limits.connectionsTotalMax };
+  const inward = createTally(tallies);
+  const outward = createTally(tallies);
+  const http = createHttpFront(limits);
+  const sessions = new Set<Session>();
+  let connections = 0;
+  const nextConnection = (): number => {
+    connections += 1;
+    return connections;
+  };
+  return {
+    open({ connector, network, onDenied, invocations }) {
+      const { denialsPerMinuteMax } = limits;
+      const denials = createDenials({ connector, invocations, audit, onDenied, denialsPerMinuteMax });
+      const shared = { limits, resolve, audit, ownAddresses, upstreamProxy, inward, outward, http, nextConnection };
+      const session = new Session({ ...shared, connector, network, invocations, denials, onClosed: () => sessions.delete(session) });
+      sessions.add(session);
+      warnOfProxyOnly(log, connector, network);
+      return session;
+    },
+    async close() {
+      for (const session of sessions) session.close();
+    },
+  };
+}
+
+function serversOf(servers: readonly string[] | undefined): { servers?: readonly string[] } {
+  return servers && servers.length > 0 ? { servers } : {};
+}
+
+function warnOfProxyOnly(log: Logger, connector: ConnectorName, network: NetworkPolicy): void {
+  const { proxyOnlyPorts } = planNetwork(network);
+  if (proxyOnlyPorts === 0) return;
+  const message = `the rules of connector ${connector} have ${proxyOnlyPorts} ports more than the ${hostListenersMax} that get a listener; those are reached through the proxy variables only`;
+  log.warn({ connector }, message);
+}
+
+/** Interfaces come and go, but not within this time. */
+const ownAddressesAgeMaxMs = 10_000;
+
+function createOwnAddresses(): () => ReadonlySet<string> {
+  let known: { readonly addresses: ReadonlySet<string>; readonly at: number } | undefined;
+  return () => {
+    if (known && performance.now() - known.at < ownAddressesAgeMaxMs) return known.addresses;
+    const texts = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+    const addresses = texts.flatMap(({ address }) => parseAddress(address.replace(/%.*$/, ''))?.text ?? []);
+    known = { addresses: new Set(addresses), at: performance.now() };
+    return known.addresses;
+  };
 }

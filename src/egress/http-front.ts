@@ -1,0 +1,206 @@
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { pipeline } from 'node:stream';
+import { authorityText, parseAuthority, type Target } from './authority.ts';
+import type { Outbound, Outcome } from './outbound.ts';
+
+/** What the HTTP front asks of the session a client belongs to. */
+export interface HttpClient {
+  /** Undefined: the target cannot be read; `said` is what was sent. */
+  readonly open: (target: Target | undefined, said: string, via: 'http' | 'connect') => Promise<Outcome>;
+  readonly join: (client: Duplex, outbound: Outbound) => void;
+}
+
+export interface HttpFront {
+  /** Takes over a connection whose first bytes are HTTP. */
+  serve(socket: Duplex, client: HttpClient): void;
+}
+
+export const requestHeadBytesMax = 16_384;
+/** Requests of one connection that may be under way: a pipelining client does not get around the limits of connections. */
+export const requestsInFlightMax = 16;
+
+/**
+ * An HTTP/1.1 forward proxy with CONNECT. Each request is judged alone; nothing follows redirects, nothing is kept for a later request.
+ * Node's own parser refuses what could be read in two ways (RFC 9112 §11.2).
+ */
+export function createHttpFront({ headTimeoutMs }: { headTimeoutMs: number }): HttpFront {
+  const clients = new WeakMap<Duplex, HttpClient & ReturnType<typeof createRequestTimer>>();
+  const server: Server = createServer({ maxHeaderSize: requestHeadBytesMax, keepAliveTimeout: 0, insecureHTTPParser: false });
+  const onRequest = (incoming: IncomingMessage, response: ServerResponse): void => {
+    const client = clients.get(incoming.socket);
+    if (!client?.begin(response)) return void incoming.socket.destroy();
+    void forward(incoming, response, client);
+  };
+  server.on('request', onRequest).on('checkContinue', onRequest);
+  server.on('connect', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const client = clients.get(socket);
+    client?.stop();
+    if (!client) socket.destroy();
+    else void connectThrough(incoming, socket, head, client);
+  });
+  server.on('clientError', (_error, socket) => {
+    if (socket.writable && !socket.destroyed) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n', () => socket.destroy());
+    else socket.destroy();
+  });
+  return {
+    serve(socket, client) {
+      clients.set(socket, { ...client, ...createRequestTimer(socket, headTimeoutMs) });
+      server.emit('connection', socket);
+    },
+  };
+}
+
+/** Node's time-outs work for servers that listen only, so the wait for a request head is bounded here. */
+function createRequestTimer(socket: Duplex, headTimeoutMs: number) {
+  let inFlight = 0;
+  const timer = setTimeout(() => socket.destroy(), headTimeoutMs);
+  socket.once('close', () => clearTimeout(timer));
+  const finish = (): void => {
+    inFlight -= 1;
+    if (inFlight === 0 && !socket.destroyed) timer.refresh();
+  };
+  return {
+    /** False: too many at once. */
+    begin(response: ServerResponse): boolean {
+      inFlight += 1;
+      response.once('close', finish);
+      return inFlight <= requestsInFlightMax;
+    },
+    stop: () => clearTimeout(timer),
+    isBusy: () => inFlight > 0,
+  };
+}
+
+// ---- CONNECT ------------------------------------------------------------------------------------------------------------------
+
+async function connectThrough({ url = '' }: IncomingMessage, socket: Duplex, head: Buffer, client: HttpClient): Promise<void> {
+  const outcome = await client.open(parseAuthority(url), url, 'connect');
+  switch (outcome.type) {
+    case 'denied':
+      return refuseConnect(
+        socket,
+        outcome.decision.reason === 'bad_target' ? '400 Bad Request' : '403 Forbidden',
+        outcome.decision.message,
+      );
+    case 'unreachable':
+      return refuseConnect(socket, '502 Bad Gateway', outcome.message);
+    case 'open':
+      socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+      if (head.length > 0) socket.unshift(head);
+      return client.join(socket, outcome.outbound);
+  }
+}
+
+function refuseConnect(socket: Duplex, status: string, message: string): void {
+  const body = `${message}\n`;
+  const lines = [
+    `HTTP/1.1 ${status}`,
+    'Content-Type: text/plain; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ];
+  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
+}
+
+// ---- forward ------------------------------------------------------------------------------------------------------------------
+
+async function forward(incoming: IncomingMessage, response: ServerResponse, client: HttpClient): Promise<void> {
+  const { url = '' } = incoming;
+  const parsed = parseAbsolute(url);
+  const outcome = await client.open(parsed?.target, url, 'http');
+  if (outcome.type === 'denied') return refuse(response, outcome.decision.reason === 'bad_target' ? 400 : 403, outcome.decision.message);
+  if (outcome.type === 'unreachable') return refuse(response, 502, outcome.message);
+  const { outbound } = outcome;
+  if (response.destroyed || !parsed) return outbound.end('reset');
+  if (incoming.headers.expect !== undefined) response.writeContinue();
+  try {
+    exchange({ incoming, response, outbound, parsed });
+  } catch {
+    outbound.end('reset');
+    refuse(response, 400, 'the request has a header or path that cannot be forwarded');
+  }
+}
+
+interface AbsoluteUrl {
+  readonly target: Target;
+  readonly path: string;
+}
+
+/** `http://authority/path` only: the origin form names no host, and `https://` needs CONNECT. */
+function parseAbsolute(url: string): AbsoluteUrl | undefined {
+  const match = /^http:\/\/([^/?#]*)([/?][^#\s]*)?$/i.exec(url);
+  const target = match ? parseAuthority(match[1] ?? '', 80) : undefined;
+  if (!target) return undefined;
+  const path = match?.[2] ?? '/';
+  return { target, path: path.startsWith('?') ? `/${path}` : path };
+}
+
+interface Exchange {
+  readonly incoming: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly outbound: Outbound;
+  readonly parsed: AbsoluteUrl;
+}
+
+function exchange({ incoming, response, outbound, parsed }: Exchange): void {
+  const outgoing = request({
+    createConnection: () => outbound.socket,
+    method: incoming.method,
+    path: parsed.path,
+    headers: { ...endToEnd(incoming), host: hostHeader(parsed.target) },
+    setHost: false,
+  });
+  outgoing.once('response', (answer) => {
+    response.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEnd(answer));
+    pipeline(answer, response, (error) => {
+      if (error) response.destroy();
+      outbound.end(error ? 'reset' : 'closed');
+    });
+  });
+  // An upstream that answers before it has read everything, or dies: what was answered stands.
+  outgoing.on('error', () => {
+    if (response.headersSent) response.destroy();
+    else refuse(response, 502, `${authorityText(parsed.target)} closed the connection without an answer`);
+    outbound.end('reset');
+  });
+  response.once('close', () => outbound.end('closed'));
+  incoming.pipe(outgoing);
+}
+
+/** What the policy saw, whatever Host header the client sent. */
+function hostHeader(target: Target): string {
+  const text = authorityText(target);
+  return target.port === 80 ? text.replace(/:80$/, '') : text;
+}
+
+const hopByHop: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+  'host',
+]);
+
+/** RFC 9110 §7.6.1: what belongs to one hop, and what its Connection header names, goes no further. */
+function endToEnd({ headers }: IncomingMessage): Record<string, string | string[]> {
+  const named = (headers.connection ?? '').toLowerCase().split(',');
+  const dropped = new Set([...hopByHop, ...named.map((name) => name.trim())]);
+  // Framing is the parser's: a Connection header cannot take the length away.
+  dropped.delete('content-length');
+  const kept: Record<string, string | string[]> = {};
+  for (const [name, value] of Object.entries(headers)) if (value !== undefined && !dropped.has(name)) kept[name] = value;
+  return kept;
+}
+
+function refuse(response: ServerResponse, status: number, message: string): void {
+  if (response.headersSent || response.destroyed) return;
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' });
+  response.end(`${message}\n`);
+}
