@@ -1,0 +1,125 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { EgressGateway } from '../egress/gateway.ts';
+import { ProxyError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import { chooseSeccomp, seccompProfile } from './container-seccomp.ts';
+import { connectEngine, type DockerEngine, type EngineFacts } from './docker-engine.ts';
+import type { DockerInstance } from './docker-instance.ts';
+import type { RegistryCredentials } from './image-credentials.ts';
+import type { ImageLock } from './image-lock.ts';
+import type { PullPolicy } from './image-pull.ts';
+import { reap } from './reap.ts';
+import { removeOldSidecarImages, sidecarImage } from './sidecar-image.ts';
+
+export interface ContainerHostOptions {
+  readonly instance: DockerInstance;
+  /** Absent: connectors with rules are refused. */
+  readonly gateway?: EgressGateway;
+  readonly logger: Logger;
+  readonly pull?: PullPolicy;
+  readonly credentials?: (image: string) => Promise<RegistryCredentials | undefined>;
+  /** With a lock, an image that is not the locked one is refused. */
+  readonly lock?: ImageLock;
+  /** Whether named pipes and sockets may be shared with containers where the engine is local; otherwise everything goes by attach. */
+  readonly shareFiles?: boolean;
+  /** The agent's socket, for engines by ssh. */
+  readonly sshAgent?: string;
+}
+
+/** One engine, and what was found out about it. */
+export interface ContainerHost {
+  readonly engine: DockerEngine;
+  readonly options: ContainerHostOptions;
+  /** Names of the containers that this instance has there, or is about to make. */
+  readonly names: Set<string>;
+  /** Whether containers there can share a folder with the proxy; `false` for good once the engine has refused one. */
+  sharesFiles(): Promise<boolean>;
+  giveUpSharing(): void;
+  /** The filter for a create payload; undefined: the engine's own. @throws ProxyError `sandbox_unavailable` where there is none at all */
+  seccomp(): Promise<string | undefined>;
+  sidecarImage(signal: AbortSignal): Promise<string>;
+  forgetSidecarImage(): void;
+  /** By image id: whether it has a shell to open named pipes with. */
+  readonly shells: Map<string, boolean>;
+  /** Never throws: an engine that is away is cleaned up when it is back. */
+  reap(): Promise<number>;
+}
+
+export function createContainerHost(address: string, options: ContainerHostOptions): ContainerHost {
+  const { instance, logger, shareFiles = true, sshAgent } = options;
+  const engine = connectEngine(address, sshAgent);
+  const names = new Set<string>();
+  let mayShare = shareFiles;
+  let image: Promise<string> | undefined;
+  let profile: Promise<string | undefined> | undefined;
+  let wasAway = false;
+  const forget = () => {
+    image = undefined;
+  };
+  return {
+    engine,
+    options,
+    names,
+    shells: new Map(),
+    sharesFiles: async () => mayShare && (await engine.facts()).sharesKernel,
+    giveUpSharing() {
+      mayShare = false;
+      logger.warn(
+        { engine: address },
+        'the engine does not share files with Bulkhead; stdio and egress go through attach, which is slower',
+      );
+    },
+    async seccomp() {
+      profile ??= profileFor(await engine.facts(), instance, address);
+      return await profile;
+    },
+    sidecarImage(signal) {
+      // One import for all who wait; who gives up does not end it for the others.
+      image ??= sidecarImage(engine);
+      image.catch(forget);
+      return Promise.race([image, abortOf(signal)]);
+    },
+    forgetSidecarImage: forget,
+    async reap() {
+      try {
+        const count = await reap({ engine, instance, isOwn: (name) => names.has(name), logger });
+        await removeOldSidecarImages(engine);
+        wasAway = false;
+        return count;
+      } catch (error) {
+        if (!wasAway) logger.warn({ engine: address, code: ProxyError.from(error).code }, (error as Error).message);
+        wasAway = true;
+        return 0;
+      }
+    },
+  };
+}
+
+/** Podman takes the name of a file where Docker takes the profile itself. */
+async function profileFor(facts: EngineFacts, instance: DockerInstance, address: string): Promise<string | undefined> {
+  if (!facts.hasSeccomp) {
+    throw new ProxyError('sandbox_unavailable', `The engine at ${address} has no seccomp; use one that has, or sandbox: none.`);
+  }
+  if (chooseSeccomp(facts).type === 'engine') return undefined;
+  const text = JSON.stringify(seccompProfile(facts.architecture));
+  if (facts.product === 'docker') return text;
+  const file = join(await instance.makeFolder(), 'seccomp.json');
+  await writeFile(file, text);
+  return file;
+}
+
+/** @throws ProxyError `sandbox_unavailable` naming the first limit that the engine would silently drop. */
+export function requireLimits({ limits }: EngineFacts, address: string): void {
+  const missing = (['memory', 'pids', 'cpu'] as const).find((name) => !limits[name]);
+  if (missing === undefined) return;
+  const message = `The engine at ${address} cannot limit ${missing}: its cgroups lack that controller. Delegate it (docs/docker.md), or use sandbox: none.`;
+  throw new ProxyError('sandbox_unavailable', message);
+}
+
+function abortOf(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}

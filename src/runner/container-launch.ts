@@ -1,0 +1,105 @@
+import type { Duplex } from 'node:stream';
+import type { ContainerCreateOptions } from 'dockerode';
+import { type AttachedStreams, attachedStreams } from './attach-stream.ts';
+import { type DockerEngine, engineWaits, isRefusal } from './docker-engine.ts';
+import { removeContainer } from './reap.ts';
+
+/** A container that was made and attached to, so that nothing of its output can be missed; `start` lets it run. */
+export interface LaunchedContainer {
+  readonly id: string;
+  readonly name: string;
+  readonly streams: AttachedStreams;
+  start(signal?: AbortSignal): Promise<void>;
+  signal(name: 'SIGTERM'): void;
+  /** How it ended; undefined while it runs, or once it is gone. @throws ProxyError `engine_unavailable` */
+  end(): Promise<ContainerEnd | undefined>;
+  /** Ends it at once and removes it; the same promise for every caller. @throws ProxyError `engine_unavailable` */
+  remove(): Promise<void>;
+}
+
+export interface ContainerEnd {
+  readonly exitCode: number;
+  readonly isOutOfMemory: boolean;
+  /** What the engine says about a start that failed. */
+  readonly error: string;
+}
+
+export interface LaunchOptions {
+  readonly engine: DockerEngine;
+  readonly name: string;
+  readonly options: ContainerCreateOptions;
+  readonly signal?: AbortSignal;
+}
+
+/** Makes a container and attaches to it. What fails on the way leaves nothing. @throws ProxyError, EngineRefusal */
+export async function launchContainer({ engine, name, options, signal }: LaunchOptions): Promise<LaunchedContainer> {
+  try {
+    const { id } = await engine.request({
+      what: 'making a container',
+      timeoutMs: engineWaits.startTimeoutMs,
+      signal,
+      run: (docker, abortSignal) => docker.createContainer({ ...options, name, abortSignal }),
+    });
+    return handleOn(engine, id, name, await attach(engine, id, options, signal));
+  } catch (error) {
+    // By name: an aborted request may have made it all the same.
+    await removeContainer(engine, name).catch(() => {});
+    throw error;
+  }
+}
+
+async function attach(
+  engine: DockerEngine,
+  id: string,
+  { OpenStdin = false }: ContainerCreateOptions,
+  signal?: AbortSignal,
+): Promise<AttachedStreams> {
+  const raw = await engine.request({
+    what: 'attaching to a container',
+    signal,
+    // No signal: it would outlive the request and cut the stream.
+    run: (docker) => docker.getContainer(id).attach({ stream: true, stdin: OpenStdin, stdout: true, stderr: true, hijack: true }),
+  });
+  return attachedStreams(raw as Duplex);
+}
+
+function handleOn(engine: DockerEngine, id: string, name: string, streams: AttachedStreams): LaunchedContainer {
+  let removed: Promise<void> | undefined;
+  return {
+    id,
+    name,
+    streams,
+    async start(signal) {
+      await engine.request({
+        what: 'starting a container',
+        timeoutMs: engineWaits.startTimeoutMs,
+        signal,
+        run: (docker, abortSignal) => docker.getContainer(id).start({ abortSignal }),
+      });
+    },
+    signal(name) {
+      const run = (_docker: unknown, abortSignal: AbortSignal) => engine.docker.getContainer(id).kill({ signal: name, abortSignal });
+      engine.request({ what: 'signalling a container', run }).catch(() => {});
+    },
+    end: () => endOfContainer(engine, id),
+    remove() {
+      removed ??= removeContainer(engine, id).finally(() => streams.destroy());
+      return removed;
+    },
+  };
+}
+
+async function endOfContainer(engine: DockerEngine, id: string): Promise<ContainerEnd | undefined> {
+  try {
+    const { State } = await engine.request({
+      what: 'asking how a container ended',
+      timeoutMs: engineWaits.probeTimeoutMs,
+      run: (docker, abortSignal) => docker.getContainer(id).inspect({ abortSignal } as object),
+    });
+    if (State.Running || State.Status === 'created') return undefined;
+    return { exitCode: State.ExitCode, isOutOfMemory: State.OOMKilled, error: State.Error };
+  } catch (error) {
+    if (isRefusal(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,92 @@
+import { missingCalls, refusedCalls } from '../sandbox/seccomp.ts';
+import type { EngineFacts } from './docker-engine.ts';
+
+/**
+ * Which filter a connector's container gets. Docker's own profile is an allow-list that newer engines keep current, and from 23 on it
+ * refuses AF_VSOCK, the one socket that no network namespace confines: there it stays. Before that it allows AF_VSOCK, ptrace and all
+ * of netlink, so the sandbox's own deny-list takes its place: the same one that subprocesses have.
+ */
+export type SeccompChoice = { readonly type: 'engine' } | { readonly type: 'own' };
+
+/** The first release of Docker whose default profile refuses AF_VSOCK. */
+const vsockRefusedFrom = 23;
+
+export function chooseSeccomp({ product, version }: Pick<EngineFacts, 'product' | 'version'>): SeccompChoice {
+  const isCurrent = product === 'docker' && Number.parseInt(version, 10) >= vsockRefusedFrom;
+  return { type: isCurrent ? 'engine' : 'own' };
+}
+
+const errno = { EPERM: 1, ENOSYS: 38, EPROTONOSUPPORT: 93, EAFNOSUPPORT: 97 } as const;
+const families = { AF_UNIX: 1, AF_INET: 2, AF_INET6: 10, AF_NETLINK: 16 } as const;
+/** Linux knows 46 families; a few numbers more cost nothing and outlive the next one. */
+const familiesMax = 64;
+/** CLONE_NEWTIME … CLONE_NEWNET of Linux `include/uapi/linux/sched.h`, one bit each. */
+const namespaceFlags = [0x80, 0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000] as const;
+const ioctls = { TIOCSTI: 0x5412, TIOCLINUX: 0x541c } as const;
+const rawSocket = 3;
+/** `SOCK_RAW` with SOCK_CLOEXEC and SOCK_NONBLOCK masked away. */
+const socketTypeMask = 0xf;
+
+/** Calls that Docker's default refuses beyond the sandbox's list; the engine ignores names that its kernel does not have. */
+const alsoRefused = [
+  'stime',
+  'umount',
+  'create_module',
+  'get_kernel_syms',
+  'query_module',
+  'sysfs',
+  '_sysctl',
+  'ustat',
+  'vm86',
+  'vm86old',
+] as const;
+
+/** The sandbox's filter as an OCI profile. Without an `architectures` entry for i386 and x32, calls of those kill the process. */
+export function seccompProfile(architecture: string): object {
+  return {
+    defaultAction: 'SCMP_ACT_ALLOW',
+    architectures: [architecture === 'arm64' ? 'SCMP_ARCH_AARCH64' : 'SCMP_ARCH_X86_64'],
+    syscalls: [
+      refuse([...refusedCalls, ...alsoRefused], errno.EPERM),
+      refuse(missingCalls, errno.ENOSYS),
+      ...namespaceFlags.map((flag) => refuse(['clone'], errno.EPERM, { index: 0, value: flag, valueTwo: flag, op: 'SCMP_CMP_MASKED_EQ' })),
+      ...refusedFamilies().map((family) => refuse(['socket', 'socketpair'], errno.EAFNOSUPPORT, equals(0, family))),
+      // os.networkInterfaces() reads NETLINK_ROUTE (0); every other netlink protocol stays shut.
+      ...range(1, familiesMax).map((protocol) =>
+        refuse(['socket'], errno.EPROTONOSUPPORT, equals(0, families.AF_NETLINK), equals(2, protocol)),
+      ),
+      refuse(['socket'], errno.EPERM, isRaw(), equals(0, families.AF_INET)),
+      refuse(['socket'], errno.EPERM, isRaw(), equals(0, families.AF_INET6)),
+      ...Object.values(ioctls).map((request) => refuse(['ioctl'], errno.EPERM, equals(1, request))),
+      refuse(['personality'], errno.EPERM, { index: 0, value: 0, op: 'SCMP_CMP_GT' }),
+    ],
+  };
+}
+
+interface ArgumentRule {
+  readonly index: number;
+  readonly value: number;
+  readonly valueTwo?: number;
+  readonly op: string;
+}
+
+function refuse(names: readonly string[], errnoRet: number, ...args: readonly ArgumentRule[]) {
+  return { names, action: 'SCMP_ACT_ERRNO', errnoRet, ...(args.length > 0 && { args }) };
+}
+
+function equals(index: number, value: number): ArgumentRule {
+  return { index, value, op: 'SCMP_CMP_EQ' };
+}
+
+function isRaw(): ArgumentRule {
+  return { index: 1, value: socketTypeMask, valueTwo: rawSocket, op: 'SCMP_CMP_MASKED_EQ' };
+}
+
+function refusedFamilies(): number[] {
+  const allowed: readonly number[] = Object.values(families);
+  return range(0, familiesMax).filter((family) => !allowed.includes(family));
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, index) => from + index);
+}

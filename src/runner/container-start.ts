@@ -1,0 +1,231 @@
+import { rm, stat } from 'node:fs/promises';
+import type { EgressSession } from '../egress/gateway.ts';
+import { ProxyError } from '../errors.ts';
+import { type ContainerHost, requireLimits } from './container-host.ts';
+import { containerLabels, containerName } from './container-labels.ts';
+import { type LaunchedContainer, launchContainer } from './container-launch.ts';
+import { type ContainerNetwork, type ContainerPlan, connectorUser, containerOptions } from './container-options.ts';
+import { type ContainerPipes, makePipes } from './container-pipes.ts';
+import { containerProcess } from './container-process.ts';
+import { type DockerEngine, isRefusal, refusalText } from './docker-engine.ts';
+import type { EngineImage } from './image-inspect.ts';
+import { lockFault } from './image-lock.ts';
+import { ensureImage } from './image-pull.ts';
+import type { ConnectorProcess, ProcessSpec } from './runner.ts';
+import { makeSidecar, type Sidecar } from './sidecar.ts';
+
+export interface ContainerStart {
+  readonly host: ContainerHost;
+  readonly spec: ProcessSpec;
+  readonly image: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Starts a connector's container: image, egress, named pipes and sidecar where they apply, then create, attach, start, in this order, so
+ * that no byte of output is lost. What fails on the way leaves nothing.
+ * @throws ProxyError `engine_unavailable`, `image_unavailable`, `sandbox_unavailable`, `connector_start_failed`; the signal's reason
+ */
+export async function startContainer(start: ContainerStart): Promise<ConnectorProcess> {
+  try {
+    return await begin(start);
+  } catch (error) {
+    const isBindRefused = isRefusal(error) && /bind source path does not exist|bind mount/i.test(error.message);
+    if (isBindRefused && (await start.host.sharesFiles())) {
+      start.host.giveUpSharing();
+      return await startContainer(start);
+    }
+    throw isRefusal(error) ? refused(start, error) : error;
+  }
+}
+
+function refused({ host, spec: { connector } }: ContainerStart, error: Error & { readonly statusCode: number }): ProxyError {
+  const message = `Connector ${connector} cannot be started: the engine at ${host.engine.address} says “${refusalText(error)}”.`;
+  return new ProxyError('connector_start_failed', message, { cause: error });
+}
+
+async function begin(start: ContainerStart): Promise<ConnectorProcess> {
+  const { host, spec, signal } = start;
+  await using undo = new AsyncDisposableStack();
+  if (spec.policy.sandbox === 'enforced') requireLimits(await host.engine.facts(signal), host.engine.address);
+  const image = await imageOf(start);
+  const name = containerName(host.options.instance, spec.connector);
+  host.names.add(name);
+  undo.defer(() => void host.names.delete(name));
+  const session = openSession(start);
+  undo.defer(() => session?.close());
+  const [pipes, sidecar] = await bothOrNeither(pipesFor(start, image), sidecarFor(start, name, session), undo);
+  const plan = await planOf(start, { image, session, pipes, sidecar });
+  const readySidecar = sidecar?.start(signal);
+  readySidecar?.catch(() => {});
+  const container = await launchContainer({ engine: host.engine, name, options: containerOptions(plan), signal });
+  // An engine that is away is cleaned up by the reaper; the first failure is the one to tell.
+  undo.defer(() => container.remove().catch(() => {}));
+  await readySidecar;
+  await container.start(signal);
+  const release = undo.move();
+  return containerProcess({
+    spec,
+    container,
+    ...stdioOf(container, pipes),
+    supportLost: supportLost(sidecar),
+    release: () => release.disposeAsync(),
+  });
+}
+
+async function imageOf({ host, spec, image, signal }: ContainerStart): Promise<EngineImage> {
+  const { pull = 'missing', credentials = async () => undefined, logger, lock } = host.options;
+  const found = await ensureImage({ engine: host.engine, image, connector: spec.connector, pull, credentials, logger, signal });
+  const fault = lock === undefined ? undefined : lockFault(lock, image, found);
+  if (fault !== undefined) throw new ProxyError('image_unavailable', `The image ${image} of connector ${spec.connector} ${fault}.`);
+  return found;
+}
+
+function openSession({ host, spec }: ContainerStart): EgressSession | undefined {
+  const { connector, policy, onNotice, invocations } = spec;
+  if (policy.network.type === 'none' || policy.network.type === 'unsafe-host') return undefined;
+  const { gateway } = host.options;
+  if (gateway === undefined)
+    throw new ProxyError('sandbox_unavailable', `Connector ${connector} has network rules, and there is no egress gateway.`);
+  return gateway.open({
+    connector,
+    network: policy.network,
+    invocations: () => invocations?.() ?? [],
+    onDenied: ({ message }) => onNotice({ code: 'egress_denied', message }),
+  });
+}
+
+/** Both at once; when one fails, what the other made is undone with the rest. */
+async function bothOrNeither(
+  pipes: Promise<ContainerPipes | undefined>,
+  sidecar: Promise<Sidecar | undefined>,
+  undo: AsyncDisposableStack,
+): Promise<[ContainerPipes | undefined, Sidecar | undefined]> {
+  const [madePipes, madeSidecar] = await Promise.allSettled([pipes, sidecar]);
+  if (madePipes.status === 'fulfilled') undo.defer(() => madePipes.value?.close());
+  if (madeSidecar.status === 'fulfilled') undo.defer(() => madeSidecar.value?.close());
+  return [await pipes, await sidecar];
+}
+
+async function pipesFor({ host, spec }: ContainerStart, image: EngineImage): Promise<ContainerPipes | undefined> {
+  if (!(await host.sharesFiles()) || image.entrypoint.length + image.command.length === 0) return undefined;
+  if (!(await hasShell(host, image))) return undefined;
+  host.options.logger.debug({ connector: spec.connector }, 'stdio by named pipes');
+  return await makePipes(await host.options.instance.makeFolder());
+}
+
+/** Looked up once for each image, in a container that never runs. */
+async function hasShell({ engine, shells, options, names }: ContainerHost, { id }: EngineImage): Promise<boolean> {
+  const known = shells.get(id);
+  if (known !== undefined) return known;
+  const name = containerName(options.instance, 'probe');
+  names.add(name);
+  try {
+    const found = await probeShell(engine, name, id, containerLabels(options.instance, 'connector', 'probe'));
+    shells.set(id, found);
+    return found;
+  } finally {
+    names.delete(name);
+  }
+}
+
+async function probeShell(engine: DockerEngine, name: string, image: string, labels: Readonly<Record<string, string>>): Promise<boolean> {
+  const options = { Image: image, Labels: { ...labels }, HostConfig: { NetworkMode: 'none' } };
+  const container = await launchContainer({ engine, name, options });
+  try {
+    await engine.request({
+      what: 'looking for a shell in an image',
+      run: (docker) => docker.getContainer(container.id).infoArchive({ path: '/bin/sh' }),
+    });
+    return true;
+  } catch (error) {
+    if (isRefusal(error)) return false;
+    throw error;
+  } finally {
+    await container.remove();
+  }
+}
+
+async function sidecarFor(
+  { host, spec, signal }: ContainerStart,
+  name: string,
+  session: EgressSession | undefined,
+): Promise<Sidecar | undefined> {
+  if (session === undefined) return undefined;
+  const { instance } = host.options;
+  const folder = (await host.sharesFiles()) ? await instance.makeFolder() : undefined;
+  const sidecarName = `${name}-net`;
+  host.names.add(sidecarName);
+  const forget = async () => {
+    host.names.delete(sidecarName);
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  };
+  const make = async () =>
+    await makeSidecar({
+      engine: host.engine,
+      connector: spec.connector,
+      name: sidecarName,
+      image: await host.sidecarImage(signal),
+      labels: containerLabels(instance, 'sidecar', spec.connector),
+      seccomp: await host.seccomp(),
+      session,
+      folder,
+      signal,
+    });
+  try {
+    const sidecar = await make().catch((error: unknown) => {
+      // Somebody removed the image since it was made.
+      if (!isRefusal(error) || error.statusCode !== 404) throw error;
+      host.forgetSidecarImage();
+      return make();
+    });
+    return { ...sidecar, close: () => sidecar.close().catch(() => {}).finally(forget) };
+  } catch (error) {
+    await forget();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly image: EngineImage;
+  readonly session: EgressSession | undefined;
+  readonly pipes: ContainerPipes | undefined;
+  readonly sidecar: Sidecar | undefined;
+}
+
+async function planOf({ host, spec }: ContainerStart, { image, session, pipes, sidecar }: Parts): Promise<ContainerPlan> {
+  const { policy, connector } = spec;
+  return {
+    policy,
+    image,
+    labels: containerLabels(host.options.instance, 'connector', connector),
+    user: await userFor(host, policy.dataFolder),
+    network: networkOf(policy.network.type, sidecar),
+    egressEnvironment: session?.environment ?? {},
+    seccomp: policy.sandbox === 'enforced' ? await host.seccomp() : undefined,
+    stdio: pipes === undefined ? { type: 'attach' } : { type: 'pipes', folder: pipes.folder },
+  };
+}
+
+function networkOf(type: string, sidecar: Sidecar | undefined): ContainerNetwork {
+  if (sidecar !== undefined) return { type: 'sidecar', id: sidecar.id };
+  return { type: type === 'unsafe-host' ? 'host' : 'none' };
+}
+
+/** Whoever owns the data folder, unless that is root or the folder is on another machine: else the connector could not write to it. */
+async function userFor(host: ContainerHost, dataFolder: string | undefined): Promise<ContainerPlan['user']> {
+  if (dataFolder === undefined || !(await host.sharesFiles())) return connectorUser;
+  const { uid, gid } = await stat(dataFolder);
+  return uid === 0 ? connectorUser : { uid, gid };
+}
+
+function stdioOf({ streams }: LaunchedContainer, pipes: ContainerPipes | undefined) {
+  if (pipes === undefined) return { stdin: streams.stdin, stdout: streams.stdout };
+  // Nothing but a shell's last words would come here.
+  streams.stdout.resume();
+  return { stdin: pipes.stdin, stdout: pipes.stdout };
+}
+
+function supportLost(sidecar: Sidecar | undefined): Promise<string> {
+  return sidecar === undefined ? new Promise(() => {}) : sidecar.ended;
+}

@@ -1,0 +1,216 @@
+import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { join } from 'node:path';
+import Docker from 'dockerode';
+import { ProxyError } from '../errors.ts';
+
+/** How long the engine may take over one request. Starting a container on a loaded machine takes seconds; a pull has its own bound. */
+export const engineWaits = { requestTimeoutMs: 15_000, startTimeoutMs: 60_000, probeTimeoutMs: 5000 } as const;
+
+/** A container engine that speaks Docker's API: Docker itself, or Podman's service. */
+export interface DockerEngine {
+  /** As the deployer wrote it. */
+  readonly address: string;
+  readonly docker: Docker;
+  /** Whether it may share this machine's kernel and files: only a local socket can. */
+  readonly isUnixSocket: boolean;
+  /**
+   * One request with its own end. What the engine refused keeps its HTTP status; no answer becomes a ProxyError.
+   * @throws ProxyError `engine_unavailable`; the signal's reason; an EngineRefusal
+   */
+  request<T>(options: EngineRequest<T>): Promise<T>;
+  /** What it can do; asked once, and again after it was away. */
+  facts(signal?: AbortSignal): Promise<EngineFacts>;
+}
+
+export interface EngineRequest<T> {
+  /** For messages: `while W`. */
+  readonly what: string;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly run: (docker: Docker, abortSignal: AbortSignal) => Promise<T>;
+}
+
+/** What dockerode throws when the engine answered, but no. */
+export interface EngineRefusal extends Error {
+  readonly statusCode: number;
+}
+
+export interface EngineFacts {
+  readonly product: 'docker' | 'podman';
+  readonly version: string;
+  /** By Node's names: `x64`, `arm64`; anything else as the engine says it. */
+  readonly architecture: string;
+  readonly hasSeccomp: boolean;
+  readonly isRootless: boolean;
+  readonly limits: { readonly memory: boolean; readonly swap: boolean; readonly pids: boolean; readonly cpu: boolean };
+  /** Whether a named pipe made here is the same pipe in its containers. */
+  readonly sharesKernel: boolean;
+}
+
+/**
+ * The engine at `unix:///path`, `tcp://host:port?certs=/folder` (ca.pem, cert.pem, key.pem) or `ssh://user@host[:port]` (keys from the agent
+ * whose socket is `sshAgent`). Connects nothing yet.
+ * @throws ProxyError `invalid_config` for any other address, and for plain TCP to another machine: that is root there for everybody on the way.
+ */
+export function connectEngine(address: string, sshAgent?: string): DockerEngine {
+  const url = URL.parse(address);
+  const options = url === null ? undefined : optionsOf(url, address, sshAgent);
+  if (options === undefined) throw faultyAddress(address, 'is no address of a container engine');
+  // The library's own defaults come from the environment; every one of them is overridden here.
+  const docker = new Docker({
+    host: undefined,
+    port: undefined,
+    ca: undefined,
+    cert: undefined,
+    key: undefined,
+    ...options,
+  } as Docker.DockerOptions);
+  let known: Promise<EngineFacts> | undefined;
+  const request = <T>(wanted: EngineRequest<T>) =>
+    send(docker, address, wanted).catch((error: unknown) => {
+      if (error instanceof ProxyError) known = undefined;
+      throw error;
+    });
+  const isUnixSocket = url?.protocol === 'unix:';
+  return {
+    address,
+    docker,
+    isUnixSocket,
+    request,
+    facts(signal) {
+      known ??= readFacts(request, isUnixSocket, signal);
+      known.catch(() => {
+        known = undefined;
+      });
+      return known;
+    },
+  };
+}
+
+export function isRefusal(error: unknown): error is EngineRefusal {
+  return error instanceof Error && typeof (error as Partial<EngineRefusal>).statusCode === 'number';
+}
+
+/** The engine's own words, without the library's decoration around them. */
+export function refusalText(error: EngineRefusal): string {
+  return error.message.replace(/^\(HTTP code \d+\) [^-]*- /, '').trim();
+}
+
+function optionsOf(url: URL, address: string, sshAgent: string | undefined): object | undefined {
+  switch (url.protocol) {
+    case 'unix:':
+      return url.pathname.length > 1 && url.host === '' ? { socketPath: decodeURIComponent(url.pathname) } : undefined;
+    case 'tcp:':
+      return tcpOptions(url, address);
+    case 'ssh:':
+      return {
+        protocol: 'ssh',
+        host: url.hostname,
+        port: Number(url.port || 22),
+        username: url.username || undefined,
+        sshOptions: { agent: sshAgent },
+      };
+    default:
+      return undefined;
+  }
+}
+
+function tcpOptions(url: URL, address: string): object {
+  const certs = url.searchParams.get('certs');
+  const target = { host: url.hostname, port: Number(url.port || 2376) };
+  if (certs === null) {
+    if (/^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(url.hostname)) return { ...target, protocol: 'http' };
+    throw faultyAddress(address, 'is plain TCP to another machine, and whoever reaches that port is root there; add ?certs=/folder');
+  }
+  const [ca, cert, key] = ['ca.pem', 'cert.pem', 'key.pem'].map((file) => readCertificate(address, join(certs, file)));
+  return { ...target, protocol: 'https', ca, cert, key };
+}
+
+function readCertificate(address: string, file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (cause) {
+    throw faultyAddress(address, `needs ${file}, which cannot be read`, cause);
+  }
+}
+
+function faultyAddress(address: string, fault: string, cause?: unknown): ProxyError {
+  const forms = 'unix:///var/run/docker.sock, tcp://host:2376?certs=/folder or ssh://user@host';
+  return new ProxyError('invalid_config', `engine: ${address} ${fault}. Write ${forms}.`, { cause });
+}
+
+async function send<T>(docker: Docker, address: string, wanted: EngineRequest<T>): Promise<T> {
+  const { what, timeoutMs = engineWaits.requestTimeoutMs, signal, run } = wanted;
+  signal?.throwIfAborted();
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), timeoutMs);
+  const either = signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]);
+  try {
+    // The library does not end every request on abort (an upgrade that never comes), so the wait has its own end too.
+    return await Promise.race([run(docker, either), rejectOnAbort(either)]);
+  } catch (error) {
+    if (signal?.aborted) throw signal.reason;
+    if (isRefusal(error) || error instanceof ProxyError) throw error;
+    const state = late.signal.aborted ? `did not answer within ${timeoutMs} ms` : `does not answer (${causeOf(error)})`;
+    throw new ProxyError(
+      'engine_unavailable',
+      `The container engine at ${address} ${state}, while ${what}. Start it, or correct the engine’s address.`,
+      {
+        cause: error,
+      },
+    );
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted')), { once: true }));
+}
+
+function causeOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code ?? message;
+}
+
+const architectures: Readonly<Record<string, string>> = { x86_64: 'x64', amd64: 'x64', aarch64: 'arm64', arm64: 'arm64' };
+
+/** What the library takes and its types leave out. */
+interface Abortable {
+  version(options: { readonly abortSignal: AbortSignal }): Promise<Docker.DockerVersion>;
+  info(options: { readonly abortSignal: AbortSignal }): Promise<EngineInfo>;
+}
+
+interface EngineInfo {
+  readonly Architecture: string;
+  readonly KernelVersion: string;
+  readonly SecurityOptions?: readonly string[];
+  readonly MemoryLimit: boolean;
+  readonly SwapLimit: boolean;
+  readonly CpuCfsQuota: boolean;
+  readonly PidsLimit?: boolean;
+}
+
+function abortable(docker: Docker): Abortable {
+  return docker as unknown as Abortable;
+}
+
+async function readFacts(request: DockerEngine['request'], isUnixSocket: boolean, signal?: AbortSignal): Promise<EngineFacts> {
+  const ask = { what: 'asking what it can do', timeoutMs: engineWaits.probeTimeoutMs, signal };
+  const [version, info] = await Promise.all([
+    request({ ...ask, run: (docker, abortSignal) => abortable(docker).version({ abortSignal }) }),
+    request({ ...ask, run: (docker, abortSignal) => abortable(docker).info({ abortSignal }) }),
+  ]);
+  const isPodman = (version as { Components?: { Name: string }[] }).Components?.some(({ Name }) => Name.startsWith('Podman')) ?? false;
+  const security: readonly string[] = info.SecurityOptions ?? [];
+  return {
+    product: isPodman ? 'podman' : 'docker',
+    version: version.Version,
+    architecture: architectures[info.Architecture] ?? info.Architecture,
+    hasSeccomp: security.some((option) => option.includes('seccomp')),
+    isRootless: security.some((option) => option.includes('rootless')),
+    limits: { memory: info.MemoryLimit, swap: info.SwapLimit, pids: info.PidsLimit ?? true, cpu: info.CpuCfsQuota },
+    sharesKernel: isUnixSocket && process.platform === 'linux' && info.KernelVersion === release(),
+  };
+}

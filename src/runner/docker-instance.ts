@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { connect, createServer, type Server } from 'node:net';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ProxyError } from '../errors.ts';
+
+/**
+ * One running proxy, as its containers name it. It is alive as long as its lock is held, and the kernel lets go of a lock when its
+ * process dies: a process id could be another's by then.
+ */
+export interface DockerInstance {
+  readonly name: string;
+  readonly space: LockSpace;
+  /** A fresh folder that the proxy may share with one container: others may pass through it, not list it. */
+  makeFolder(): Promise<string>;
+  /** Whether the instance of that name, in the same lock space, holds its lock. */
+  isAlive(name: string): Promise<boolean>;
+  /** Removes the folders of instances that are dead. */
+  removeLeftFolders(): Promise<void>;
+  /** Lets the lock go and removes its folders. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Where a lock can be seen from. Between two spaces nothing can be told by locks. */
+export interface LockSpace {
+  /** This boot of this machine, and the network namespace: abstract sockets end at both. */
+  readonly id: string;
+  readonly machine: string;
+  /** Host name: the container's id, where the proxy itself runs in one. */
+  readonly host: string;
+}
+
+export interface InstanceOptions {
+  /** 1 to 40 of a-z, 0-9 and `-`; default: random. */
+  readonly name?: string;
+  /** Where folders shared with containers are made. */
+  readonly stateFolder?: string;
+}
+
+/** Takes the lock of an instance. @throws ProxyError `invalid_config` when another live proxy has that name. */
+export async function lockInstance({
+  name = randomBytes(6).toString('hex'),
+  stateFolder = tmpdir(),
+}: InstanceOptions = {}): Promise<DockerInstance> {
+  const lock = await takeLock(name);
+  const prefix = join(stateFolder, folderPrefix);
+  const own = `${prefix}${name}`;
+  const ready = mkdir(own, { mode: 0o711, recursive: true });
+  return {
+    name,
+    space: lockSpace(),
+    async makeFolder() {
+      await ready;
+      const folder = await mkdtemp(join(own, 'container-'));
+      await chmod(folder, 0o711);
+      return folder;
+    },
+    isAlive: async (other) => other === name || (await isLocked(other)),
+    async removeLeftFolders() {
+      for (const entry of await readdir(stateFolder)) {
+        if (!entry.startsWith(folderPrefix) || entry === `${folderPrefix}${name}`) continue;
+        if (await isLocked(entry.slice(folderPrefix.length))) continue;
+        await rm(join(stateFolder, entry), { recursive: true, force: true }).catch(() => {});
+      }
+    },
+    async close() {
+      await ready;
+      await rm(own, { recursive: true, force: true });
+      await new Promise<void>((resolve) => lock.close(() => resolve()));
+    },
+  };
+}
+
+const folderPrefix = 'bulkhead-docker-';
+
+/** Abstract on Linux: no file to leave behind, and any user of the machine can see it. */
+function lockPath(name: string): string {
+  return process.platform === 'linux' ? `\0dev.bulkhead.instance.${name}` : `/tmp/bulkhead-instance-${name}.sock`;
+}
+
+async function takeLock(name: string): Promise<Server> {
+  if (process.platform !== 'linux' && !(await isLocked(name))) await rm(lockPath(name), { force: true });
+  const server = createServer((socket) => socket.destroy());
+  server.unref();
+  return await new Promise((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(new ProxyError('invalid_config', `Another Bulkhead runs here as instance ${name}; give this one another name.`, { cause })),
+    );
+    server.listen(lockPath(name), () => resolve(server));
+  });
+}
+
+async function isLocked(name: string): Promise<boolean> {
+  const socket = connect(lockPath(name));
+  return await new Promise<boolean>((resolve) => {
+    // Refused is free. Anything else, such as a full queue, means that somebody listens.
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT'));
+    socket.once('connect', () => resolve(true));
+  }).finally(() => socket.destroy());
+}
+
+function lockSpace(): LockSpace {
+  const machine = firstLine('/etc/machine-id') ?? hostname();
+  const boot = firstLine('/proc/sys/kernel/random/boot_id') ?? 'unknown';
+  return { id: `${boot}/${networkNamespace()}`, machine, host: hostname() };
+}
+
+function firstLine(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8').split('\n')[0] || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function networkNamespace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/net');
+  } catch {
+    return 'unknown';
+  }
+}

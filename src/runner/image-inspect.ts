@@ -1,0 +1,45 @@
+import type { ImageInspectInfo } from 'dockerode';
+import { type DockerEngine, isRefusal } from './docker-engine.ts';
+
+/** An image as an engine has it. */
+export interface EngineImage {
+  /** `sha256:…` of its config: what runs, whatever a tag points to later. */
+  readonly id: string;
+  /** `repository@sha256:…`, as registries know it; none for an image that was only ever built here. */
+  readonly digests: readonly string[];
+  readonly tags: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly entrypoint: readonly string[];
+  readonly command: readonly string[];
+}
+
+/** The image of a name or id; undefined when the engine does not have it. @throws ProxyError `engine_unavailable` */
+export async function inspectImage(engine: DockerEngine, image: string, signal?: AbortSignal): Promise<EngineImage | undefined> {
+  try {
+    const found = await engine.request({
+      what: `looking for the image ${image}`,
+      signal,
+      run: (docker) => docker.getImage(image).inspect(),
+    });
+    return imageOf(found);
+  } catch (error) {
+    if (isRefusal(error) && error.statusCode === 404) return undefined;
+    throw error;
+  }
+}
+
+function imageOf({ Id, RepoDigests, RepoTags, Config }: ImageInspectInfo): EngineImage {
+  return {
+    id: Id,
+    digests: RepoDigests ?? [],
+    tags: RepoTags ?? [],
+    labels: Config.Labels ?? {},
+    entrypoint: wordsOf(Config.Entrypoint),
+    command: wordsOf(Config.Cmd),
+  };
+}
+
+function wordsOf(words: string | readonly string[] | undefined | null): readonly string[] {
+  if (words === undefined || words === null) return [];
+  return typeof words === 'string' ? [words] : words;
+}

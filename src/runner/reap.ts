@@ -1,0 +1,105 @@
+import type { ContainerInfo } from 'dockerode';
+import type { Logger } from '../log.ts';
+import { labelNames, ownerLabel } from './container-labels.ts';
+import { type DockerEngine, isRefusal } from './docker-engine.ts';
+import type { DockerInstance } from './docker-instance.ts';
+
+export interface ReapOptions {
+  readonly engine: DockerEngine;
+  readonly instance: DockerInstance;
+  /** Names of the containers that this instance has, or is about to have. */
+  readonly isOwn: (containerName: string) => boolean;
+  readonly logger: Logger;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Removes the containers that dead proxies left on an engine, and those that this one lost sight of while the engine was away.
+ * A container is left alone when its proxy lives, or when that cannot be told from here. Returns how many were removed.
+ * @throws ProxyError `engine_unavailable`
+ */
+export async function reap({ engine, instance, isOwn, logger, signal }: ReapOptions): Promise<number> {
+  const filters = { label: [`${labelNames.owner}=${ownerLabel}`] };
+  const found = await engine.request({
+    what: 'looking for containers that were left',
+    signal,
+    run: (docker, abortSignal) => docker.listContainers({ all: true, filters, abortSignal }),
+  });
+  const verdicts = await Promise.all(found.map((container) => judge(container, engine, instance, isOwn)));
+  const left = found.filter((_, index) => verdicts[index] === 'left');
+  // Connectors before the sidecars whose namespace they use.
+  const order = (role: string) => left.filter(({ Labels }) => Labels[labelNames.role] === role);
+  for (const group of [order('connector'), order('sidecar')]) {
+    await Promise.all(group.map(({ Id }) => removeContainer(engine, Id)));
+  }
+  for (const { Id, Labels } of left) {
+    logger.warn(
+      { connector: Labels[labelNames.connector] ?? '', container: Id.slice(0, 12) },
+      'removed a container that a dead proxy left',
+    );
+  }
+  return left.length;
+}
+
+/** Ends and removes a container and its anonymous volumes. Already gone, or already going, is as good. */
+export async function removeContainer(engine: DockerEngine, id: string): Promise<void> {
+  try {
+    await engine.request({
+      what: 'removing a container',
+      timeoutMs: removeTimeoutMs,
+      run: (docker, abortSignal) => docker.getContainer(id).remove({ force: true, v: true, abortSignal }),
+    });
+  } catch (error) {
+    if (!isRefusal(error) || ![404, 409].includes(error.statusCode)) throw error;
+  }
+}
+
+const removeTimeoutMs = 30_000;
+
+type Verdict = 'own' | 'alive' | 'left' | 'foreign';
+
+async function judge(
+  container: ContainerInfo,
+  engine: DockerEngine,
+  instance: DockerInstance,
+  isOwn: ReapOptions['isOwn'],
+): Promise<Verdict> {
+  const { Labels, Names } = container;
+  const owner = Labels[labelNames.instance] ?? '';
+  if (owner === instance.name) return Names.some((name) => isOwn(name.replace(/^\//, ''))) ? 'own' : 'left';
+  if (Labels[labelNames.space] === instance.space.id) return (await instance.isAlive(owner)) ? 'alive' : 'left';
+  return await judgeByContainer(container, engine, instance);
+}
+
+/**
+ * A proxy of another lock space: one that runs, or ran, in a container of this engine, before this boot, or on another machine. Only
+ * the container that it ran in, or a boot that is over, tell that it is dead.
+ */
+async function judgeByContainer(container: ContainerInfo, engine: DockerEngine, { space }: DockerInstance): Promise<Verdict> {
+  const { Labels, Created } = container;
+  const host = Labels[labelNames.host] ?? '';
+  const [ownBoot] = space.id.split('/');
+  const [boot] = (Labels[labelNames.space] ?? '').split('/');
+  if (Labels[labelNames.machine] === space.machine && host === space.host && boot !== ownBoot) return 'left';
+  const home = /^[0-9a-f]{12}$/.test(host) ? await homeOf(engine, host) : 'unknown';
+  if (home === 'unknown') return 'foreign';
+  // Started after what it left: the proxy in it is another one.
+  return home === 'gone' || home.startedAt > Created * 1000 + clockSlackMs ? 'left' : 'alive';
+}
+
+/** `Created` is in whole seconds. */
+const clockSlackMs = 1000;
+
+type Home = 'gone' | 'unknown' | { readonly startedAt: number };
+
+async function homeOf(engine: DockerEngine, id: string): Promise<Home> {
+  try {
+    const { State } = await engine.request({
+      what: 'looking at the container of a proxy',
+      run: (docker, abortSignal) => docker.getContainer(id).inspect({ abortSignal } as object),
+    });
+    return State.Running ? { startedAt: Date.parse(State.StartedAt) } : 'gone';
+  } catch (error) {
+    return isRefusal(error) && error.statusCode === 404 ? 'gone' : 'unknown';
+  }
+}

@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, readFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { dirname, extname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { ProxyError } from '../errors.ts';
+import { labelNames, ownerLabel } from './container-labels.ts';
+import type { DockerEngine } from './docker-engine.ts';
+import { inspectImage } from './image-inspect.ts';
+import { type TarEntry, tarOf } from './tar.ts';
+
+/** How long making the image may take: some 160 MB go to the engine once. */
+const importTimeoutMs = 300_000;
+const repository = 'bulkhead-sidecar';
+/** A sidecar image that another release of Bulkhead may still want is kept this long. */
+const unusedAgeMs = 24 * 3_600_000;
+
+/**
+ * The image of the sidecar, made of the proxy's own Node, the libraries it has loaded and the relay's two files: nothing is pulled and
+ * no compiler is needed. Its tag is a digest of all that, so it is made once for each engine and release. Returns the image's id.
+ * @throws ProxyError `engine_unavailable`; `sandbox_unavailable` when the engine is of another architecture than the proxy.
+ */
+export async function sidecarImage(engine: DockerEngine, signal?: AbortSignal): Promise<string> {
+  const { architecture } = await engine.facts(signal);
+  if (architecture !== process.arch || process.platform !== 'linux') {
+    const message = `The engine at ${engine.address} runs ${architecture}, Bulkhead ${process.platform} ${process.arch}: its network sidecar is made of Bulkhead’s own Node and cannot run there. Run Bulkhead on the same architecture, or use network: none.`;
+    throw new ProxyError('sandbox_unavailable', message);
+  }
+  const tag = sidecarTag();
+  const existing = (await inspectImage(engine, `${repository}:${tag}`, signal))?.id;
+  if (existing !== undefined) return existing;
+  await importImage(engine, tag, signal);
+  const made = (await inspectImage(engine, `${repository}:${tag}`, signal))?.id;
+  if (made === undefined)
+    throw new ProxyError('sandbox_unavailable', `The engine at ${engine.address} did not keep the network sidecar’s image.`);
+  return made;
+}
+
+/** Removes sidecar images of other releases that no container uses. */
+export async function removeOldSidecarImages(engine: DockerEngine): Promise<void> {
+  const filters = { label: [`${labelNames.owner}=${ownerLabel}`, `${labelNames.role}=sidecar-image`] };
+  const images = await engine.request({
+    what: 'listing sidecar images',
+    run: (docker, abortSignal) => docker.listImages({ filters: JSON.stringify(filters), abortSignal } as object),
+  });
+  for (const { Id, Created, RepoTags } of images) {
+    if ((RepoTags ?? []).includes(`${repository}:${sidecarTag()}`) || Date.now() - Created * 1000 < unusedAgeMs) continue;
+    // In use is a refusal, and as it should be.
+    await engine.docker
+      .getImage(Id)
+      .remove()
+      .catch(() => {});
+  }
+}
+
+const relayFiles = ['sidecar-relay', 'sidecar-mux'].map((name) => `${name}${extname(fileURLToPath(import.meta.url))}`);
+
+function relaySource(file: string): Buffer {
+  return readFileSync(join(import.meta.dirname, file));
+}
+
+function sidecarTag(): string {
+  const hash = createHash('sha256').update(`${layoutVersion} ${process.version} ${process.arch}`);
+  for (const file of relayFiles) hash.update(relaySource(file));
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** Changes when what the image holds, or how it starts, changes. */
+const layoutVersion = 1;
+
+async function importImage(engine: DockerEngine, tag: string, signal?: AbortSignal): Promise<void> {
+  const libraries = loadedLibraries();
+  const entries = await imageEntries(libraries);
+  const changes = [
+    `ENTRYPOINT ["/node","--max-old-space-size=64","--disable-warning=ExperimentalWarning","/relay/${relayFiles[0]}"]`,
+    `ENV LD_LIBRARY_PATH=${[...new Set(libraries.map(dirname))].join(':')}`,
+    `LABEL ${labelNames.owner}=${ownerLabel} ${labelNames.role}=sidecar-image`,
+  ];
+  await engine.request({
+    what: 'making the sidecar’s image',
+    timeoutMs: importTimeoutMs,
+    signal,
+    run: async (docker, abortSignal) => {
+      const options = { repo: repository, tag, changes, abortSignal };
+      const progress = await docker.importImage(Readable.from(tarOf(entries)) as never, options as never);
+      await readToEnd(progress as unknown as Readable);
+    },
+  });
+}
+
+/** The engine's progress is JSON texts; the last one says when it failed. */
+async function readToEnd(progress: Readable): Promise<void> {
+  let text = '';
+  for await (const chunk of progress) text = `${text}${chunk}`.slice(-4096);
+  const fault = /"error":"([^"]*)"/.exec(text)?.[1];
+  if (fault !== undefined) throw new Error(fault);
+}
+
+/** The shared libraries of this process, the loader among them. The report also looks addresses up unless told not to. */
+function loadedLibraries(): string[] {
+  const report = process.report as typeof process.report & { excludeNetwork: boolean };
+  report.excludeNetwork = true;
+  const { sharedObjects } = report.getReport() as unknown as { readonly sharedObjects: readonly string[] };
+  return sharedObjects.filter((file) => file.startsWith('/') && file !== process.execPath);
+}
+
+async function imageEntries(libraries: readonly string[]): Promise<TarEntry[]> {
+  const file = async (path: string, source: string): Promise<TarEntry> => ({
+    path,
+    mode: 0o755,
+    size: (await stat(source)).size,
+    content: () => createReadStream(source),
+  });
+  return [
+    await file('node', process.execPath),
+    ...(await Promise.all(libraries.map((library) => file(library.slice(1), library)))),
+    ...relayFiles.map((name) => {
+      const source = relaySource(name);
+      return { path: `relay/${name}`, mode: 0o644, size: source.length, content: () => [source] };
+    }),
+    // Node decides by it that .js files here are modules.
+    { path: 'relay/package.json', mode: 0o644, size: modulePackage.length, content: () => [modulePackage] },
+  ];
+}
+
+const modulePackage = Buffer.from('{"type":"module"}');
