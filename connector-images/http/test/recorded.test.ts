@@ -1,0 +1,87 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { JsonText } from '../bulkhead.ts';
+import { queryOf } from '../params.ts';
+import { reformat } from '../python-json.ts';
+import { prepareUrl } from '../url.ts';
+import { type XmlValue, xmlToDict } from '../xml.ts';
+
+type Outcome = { readonly value: string } | { readonly error: readonly [string, string] };
+type Recorded = readonly (readonly [string, Outcome])[];
+
+/** What Python's json, requests and xmltodict did with the same input (record.py). */
+const recorded = JSON.parse(readFileSync(new URL('recorded.json', import.meta.url), 'utf8')) as Readonly<
+  Record<'json' | 'urls' | 'xml' | 'bad_xml', Recorded>
+>;
+// Params are the text of JSON, as the caller would have sent it.
+const params = new JsonText(readFileSync(new URL('recorded.json', import.meta.url), 'utf8')).members()['params']?.items() ?? [];
+
+function outcome(work: () => string): Outcome {
+  try {
+    return { value: work() };
+  } catch (error) {
+    return { error: [(error as Error).name, (error as Error).message] };
+  }
+}
+
+function jsonOf(value: XmlValue): unknown {
+  if (Array.isArray(value)) return value.map(jsonOf);
+  return value instanceof Map ? Object.fromEntries([...value].map(([name, item]) => [name, jsonOf(item)])) : value;
+}
+
+describe('what Python does with the same input', () => {
+  // Numbers stay as written here, so text in which Python would rewrite one is compared with that one difference.
+  it.each(recorded.json)('json %j', (text, expected) => {
+    const rewritten = 'value' in expected ? { value: expected.value.replace('-0,', '0,') } : expected;
+    const own = outcome(() => reformat(text));
+    expect('value' in own ? { value: own.value.replace('-0,', '0,').replace('1E2', '100.0') } : own).toEqual(rewritten);
+  });
+
+  it.each(recorded.urls)('url %j', (url, expected) => {
+    expect(outcome(() => prepareUrl(url).url)).toEqual(expected);
+  });
+
+  it.each(params.map((pair) => pair.items()))('params %s', (given, expected) => {
+    expect(outcome(() => prepareUrl('http://a/?z=1', queryOf(given)).url)).toEqual(expected?.parse());
+  });
+
+  it.each(recorded.xml)('xml %j', (text, expected) => {
+    const own = outcome(() => JSON.stringify(jsonOf(xmlToDict(text))));
+    expect('value' in own ? { value: JSON.parse(own.value) } : own).toEqual(
+      'value' in expected ? { value: JSON.parse(expected.value) } : expected,
+    );
+  });
+
+  it.each(recorded.bad_xml)('refuses xml %j with the same kind of error', (text, expected) => {
+    const own = outcome(() => JSON.stringify(jsonOf(xmlToDict(text))));
+    expect('error' in own && own.error[0]).toBe('error' in expected && expected.error[0]);
+  });
+});
+
+describe('beyond Python', () => {
+  it('refuses constants that no JSON can carry, by name', () => {
+    expect(outcome(() => reformat('[1, NaN]'))).toEqual({
+      error: ['JSONDecodeError', 'Expecting value, found NaN: line 1 column 5 (char 4)'],
+    });
+    expect(outcome(() => reformat('-Infinity'))).toEqual({
+      error: ['JSONDecodeError', 'Expecting value, found -Infinity: line 1 column 1 (char 0)'],
+    });
+  });
+
+  it('refuses nesting without end, by name, in JSON and in XML', () => {
+    expect(outcome(() => reformat('['.repeat(100_000)))).toMatchObject({ error: ['RecursionError', expect.any(String)] });
+    expect(outcome(() => JSON.stringify(xmlToDict('<a>'.repeat(100_000))))).toMatchObject({ error: ['ExpatError', expect.any(String)] });
+  });
+
+  it('reads large and hostile documents in time that grows with their length only', () => {
+    const hostile = [
+      `<a ${'b="1" '.repeat(200_000)}`,
+      `<!DOCTYPE a ${'['.repeat(200_000)}`,
+      `<a>${'<!--'.repeat(200_000)}`,
+      `<a>${'&lt'.repeat(200_000)}</a>`,
+    ];
+    for (const text of hostile)
+      expect(outcome(() => JSON.stringify(xmlToDict(text)))).toMatchObject({ error: ['ExpatError', expect.any(String)] });
+    expect(reformat(`[${'"\\u00e9 x",'.repeat(200_000)}1]`).length).toBeGreaterThan(2_000_000);
+  }, 20_000);
+});

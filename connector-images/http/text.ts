@@ -1,0 +1,37 @@
+/** Bytes of a response as text, decided as Python's requests decides it for `response.text`. */
+export function textOf(bytes: Buffer, contentType: string): string {
+  if (bytes.length === 0) return '';
+  const charset = charsetOf(contentType) ?? guess(bytes);
+  if (/^(?:iso-8859-1|iso8859-1|latin-?1|l1|iso_8859-1)$/i.test(charset)) return bytes.toString('latin1');
+  return decode(bytes, charset) ?? decode(bytes, 'utf-8') ?? '';
+}
+
+function charsetOf(contentType: string): string | undefined {
+  const [type = '', ...parameters] = contentType.split(';').map((part) => part.trim());
+  for (const parameter of parameters) {
+    const [, value] = /^charset\s*=\s*["']?([^"']*)["']?$/i.exec(parameter) ?? [];
+    if (value !== undefined) return value.trim();
+  }
+  if (type.toLowerCase().includes('text')) return 'ISO-8859-1';
+  return type.toLowerCase().includes('application/json') ? 'utf-8' : undefined;
+}
+
+function decode(bytes: Buffer, charset: string): string | undefined {
+  try {
+    return new TextDecoder(charset, { ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined; // no such charset
+  }
+}
+
+/** requests guesses by statistics; a byte order mark, else UTF-8 where the bytes are UTF-8, else Western European covers what is met. */
+function guess(bytes: Buffer): string {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le';
+  if (bytes[0] === 0xfe && bytes[1] === 0xff) return 'utf-16be';
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return 'utf-8';
+  } catch {
+    return 'windows-1252';
+  }
+}

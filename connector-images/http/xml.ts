@@ -1,0 +1,150 @@
+/**
+ * XML in the form of Python's xmltodict: attributes as `@name`, repeated elements as lists, text beside attributes or children as
+ * `#text`, an empty element as null, prefixes kept. Names keep their order. Entities that a document declares are refused.
+ * Bounds: 900 levels.
+ */
+
+export class ExpatError extends Error {
+  override readonly name = 'ExpatError';
+}
+
+export class ValueError extends Error {
+  override readonly name = 'ValueError';
+}
+
+/** A map, since an object would put names such as "10" first and give `__proto__` a meaning. */
+export type XmlValue = null | string | XmlValue[] | Map<string, XmlValue>;
+
+const depthMax = 900;
+const named = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" } as const;
+const nameCharacters = '[A-Za-z_:\\u0080-\\uffff][-A-Za-z0-9_:.\\u0080-\\uffff]*';
+const tokenPattern = new RegExp(
+  [
+    '<!--(?<comment>[\\s\\S]*?)-->',
+    '<!\\[CDATA\\[(?<cdata>[\\s\\S]*?)\\]\\]>',
+    '<\\?(?<instruction>[\\s\\S]*?)\\?>',
+    '(?<doctype><!DOCTYPE)',
+    `</(?<close>${nameCharacters})\\s*>`,
+    `<(?<open>${nameCharacters})(?<attributes>(?:\\s+${nameCharacters}\\s*=\\s*(?:"[^<"]*"|'[^<']*'))*)\\s*(?<empty>/?)>`,
+    '(?<text>[^<]+)',
+  ].join('|'),
+  'y',
+);
+const attributePattern = new RegExp(`(${nameCharacters})\\s*=\\s*(?:"([^"]*)"|'([^']*)')`, 'g');
+
+interface Open {
+  readonly name: string;
+  item: Map<string, XmlValue> | null;
+  text: string;
+}
+
+/** Throws ExpatError (not well-formed) or ValueError (declared entities). */
+export function xmlToDict(given: string): XmlValue {
+  const text = given.replace(/^\ufeff/, '').replace(/\r\n?/g, '\n');
+  const document = new Builder(text);
+  let at = 0;
+  while (at < text.length) {
+    tokenPattern.lastIndex = at;
+    const found = tokenPattern.exec(text);
+    if (found?.groups === undefined) throw document.fault('not well-formed (invalid token)', at);
+    at = document.take(found.groups, at, tokenPattern.lastIndex);
+  }
+  return document.end();
+}
+
+class Builder {
+  readonly #text: string;
+  readonly #stack: Open[] = [];
+  #root: Map<string, XmlValue> | null = null;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  fault(message: string, at: number): ExpatError {
+    const before = this.#text.slice(0, at);
+    const lineStart = before.lastIndexOf('\n') + 1;
+    return new ExpatError(`${message}: line ${before.split('\n').length}, column ${Buffer.byteLength(before.slice(lineStart))}`);
+  }
+
+  /** Takes one token and says where the next one begins. */
+  take(token: Readonly<Record<string, string | undefined>>, at: number, next: number): number {
+    if (token['open'] !== undefined) this.#open(token['open'], token['attributes'] ?? '', token['empty'] === '/', at);
+    else if (token['close'] !== undefined) this.#close(token['close'], at);
+    else if (token['cdata'] !== undefined) this.#characters(token['cdata'], at);
+    else if (token['text'] !== undefined) this.#characters(this.#expand(token['text'], at), at);
+    else if (token['doctype'] !== undefined) return this.#doctype(at);
+    else if (/^xml\s/i.test(token['instruction'] ?? '') && at > 0) throw this.fault('XML or text declaration not at start of entity', at);
+    return next;
+  }
+
+  end(): XmlValue {
+    if (this.#stack.length > 0 || this.#root === null) throw this.fault('no element found', this.#text.length);
+    return this.#root;
+  }
+
+  #open(name: string, attributes: string, empty: boolean, at: number): void {
+    if (this.#stack.length === 0 && this.#root !== null) throw this.fault('junk after document element', at);
+    if (this.#stack.length >= depthMax) throw this.fault('nested too deep', at);
+    let item: Open['item'] = null;
+    for (const [, key = '', double, single] of attributes.matchAll(attributePattern)) {
+      item ??= new Map();
+      if (item.has(`@${key}`)) throw this.fault('duplicate attribute', at);
+      item.set(`@${key}`, this.#expand((double ?? single ?? '').replace(/[\t\n]/g, ' '), at));
+    }
+    this.#stack.push({ name, item, text: '' });
+    if (empty) this.#close(name, at);
+  }
+
+  #close(name: string, at: number): void {
+    const element = this.#stack.pop();
+    if (element?.name !== name) throw this.fault('mismatched tag', at + 2);
+    const text = element.text.trim();
+    if (element.item !== null && text !== '') push(element.item, '#text', text);
+    const value = element.item ?? (text === '' ? null : text);
+    const parent = this.#stack.at(-1);
+    if (parent === undefined) this.#root = new Map([[name, value]]);
+    else {
+      parent.item ??= new Map();
+      push(parent.item, name, value);
+    }
+  }
+
+  #characters(text: string, at: number): void {
+    const element = this.#stack.at(-1);
+    if (element !== undefined) element.text += text;
+    else if (text.trim() !== '') throw this.fault(this.#root === null ? 'syntax error' : 'junk after document element', at);
+  }
+
+  #expand(text: string, at: number): string {
+    if (!text.includes('&')) return text;
+    return text.replace(/&(?:#x([0-9a-fA-F]+)|#([0-9]+)|([^;&\s]*))(;?)/g, (_, hex, decimal, name, semicolon) => {
+      if (semicolon === '') throw this.fault('not well-formed (invalid token)', at);
+      if (name !== undefined) return named[name as keyof typeof named] ?? this.#undefinedEntity(at);
+      const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16);
+      if (code === 0 || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) throw this.fault('reference to invalid character number', at);
+      return String.fromCodePoint(code);
+    });
+  }
+
+  #undefinedEntity(at: number): never {
+    throw this.fault('undefined entity', at);
+  }
+
+  /** Skips the declaration; one that declares entities is refused, whatever they would expand to. */
+  #doctype(at: number): number {
+    const found = /<!DOCTYPE\s+(?:"[^"]*"|'[^']*'|[^[>"'])*(\[[^\]]*\]\s*)?>/y;
+    found.lastIndex = at;
+    const match = found.exec(this.#text);
+    if (match === null) throw this.fault('syntax error', at);
+    if (match[1]?.includes('<!ENTITY')) throw new ValueError('entities are disabled');
+    return found.lastIndex;
+  }
+}
+
+function push(item: Map<string, XmlValue>, key: string, value: XmlValue): void {
+  const known = item.get(key);
+  if (!item.has(key)) item.set(key, value);
+  else if (Array.isArray(known)) known.push(value);
+  else item.set(key, [known ?? null, value]);
+}
