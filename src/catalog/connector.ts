@@ -1,5 +1,6 @@
 import type { ConnectorConfig } from '../config/config.ts';
 import type { ProxyError } from '../errors.ts';
+import type { Fault } from '../lib/faults.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import type { ConnectorName } from '../manifest/names.ts';
 
@@ -12,4 +13,10 @@ export type Connector =
       readonly manifest: Manifest;
       readonly folder?: string;
     }
-  | { readonly state: 'unavailable'; readonly name: ConnectorName; readonly config: ConnectorConfig; readonly reason: ProxyError };
+  | {
+      readonly state: 'unavailable';
+      readonly name: ConnectorName;
+      readonly config: ConnectorConfig;
+      readonly reason: ProxyError /** Of its manifest, all of them, for `check`. */;
+      readonly faults?: readonly Fault[];
+    };

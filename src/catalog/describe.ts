@@ -5,7 +5,7 @@ import type { CommandManifest, JsonSchema, Manifest } from '../manifest/manifest
 import { describeParameters, type ParameterDescription } from '../manifest/parameters.ts';
 import type { Connector } from './connector.ts';
 
-/** Everything about a connector that a caller may see: `GET /v1/connectors`, `bulkhead list --json`. Holds no secret, setting or path. */
+/** Everything about a connector that a caller may see: `GET /v1/connectors`, `bulkhead list --json`. Holds no secret and no setting; a reason may name a file. */
 export interface ConnectorDescription {
   readonly name: string;
   readonly state: 'available' | 'unavailable';

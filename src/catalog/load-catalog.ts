@@ -3,7 +3,7 @@ import { type FileHandle, open, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import type { Config, ConnectorConfig } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
-import { faultText } from '../lib/faults.ts';
+import { type Fault, faultText } from '../lib/faults.ts';
 import { type Manifest, manifestLimits } from '../manifest/manifest.ts';
 import { readManifest } from '../manifest/read-manifest.ts';
 import { type Catalog, type CatalogEntry, createCatalog } from './catalog.ts';
@@ -35,7 +35,9 @@ async function loadEntry(config: ConnectorConfig, options: LoadCatalogOptions): 
     return { connector: { state: 'available', name: config.name, config, manifest, ...(folder === undefined ? {} : { folder }) }, checks };
   } catch (error) {
     options.signal?.throwIfAborted();
-    return { connector: { state: 'unavailable', name: config.name, config, reason: ProxyError.from(error) }, checks: new Map() };
+    const faults = error instanceof BrokenManifest ? error.faults : [];
+    const reason = error instanceof BrokenManifest ? broken(config.name, faults) : ProxyError.from(error);
+    return { connector: { state: 'unavailable', name: config.name, config, reason, faults }, checks: new Map() };
   }
 }
 
@@ -95,11 +97,7 @@ function accept(
   text: string,
 ): { readonly manifest: Manifest; readonly checks: CatalogEntry['checks'] } {
   const result = readManifest({ text, file });
-  if (!result.ok) {
-    const shown = result.faults.slice(0, faultsShownMax).map(faultText);
-    const more = result.faults.length > shown.length ? [`and ${result.faults.length - shown.length} more; see \`bulkhead check\``] : [];
-    throw unavailable(config.name, `has a broken manifest: ${[...shown, ...more].join(' | ')}`);
-  }
+  if (!result.ok) throw new BrokenManifest(result.faults);
   const { manifest, checks } = result;
   if (manifest.name !== config.name)
     throw unavailable(
@@ -112,6 +110,22 @@ function accept(
       `cannot be started from a folder: its manifest ${file} has no run; add run: { command: [program, argument] }`,
     );
   return { manifest, checks };
+}
+
+/** Carries the faults from the reader to the entry. */
+class BrokenManifest extends Error {
+  readonly faults: readonly Fault[];
+
+  constructor(faults: readonly Fault[]) {
+    super('broken manifest');
+    this.faults = faults;
+  }
+}
+
+function broken(name: string, faults: readonly Fault[]): ProxyError {
+  const shown = faults.slice(0, faultsShownMax).map(faultText);
+  const more = faults.length > shown.length ? [`and ${faults.length - shown.length} more; see \`bulkhead check\``] : [];
+  return unavailable(name, `has a broken manifest: ${[...shown, ...more].join(' | ')}`);
 }
 
 function unavailable(name: string, state: string, cause?: unknown): ProxyError {

@@ -48,7 +48,7 @@ export function readYaml({ file, text, bytesMax, depthMax }: YamlOptions): YamlR
       uniqueKeys: true,
       schema: 'core',
       customTags: [],
-      logLevel: 'silent',
+      logLevel: 'error',
       prettyErrors: false,
     });
     const source = sourceOf(file, document, lines);
