@@ -1,0 +1,68 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { HeaderPairs } from './cors.ts';
+
+/** What goes back to a client. The body is up to three pieces, so that a connector’s bytes are spliced, not copied into text. */
+export interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly headers?: HeaderPairs;
+  /** ASCII. */
+  readonly head?: string;
+  readonly bytes?: Uint8Array;
+  /** ASCII. */
+  readonly tail?: string;
+}
+
+/** Up to here one string of header and body in one write is faster than separate buffers (measured: 10 µs of CPU against 12). */
+const oneWriteBytesMax = 16 * 1024;
+/** How long a client may take none of a large answer before its connection is ended. */
+export const answerTimeoutMs = 60_000;
+/** How long the rest of an unread request body is read and dropped, so that its sender sees the answer instead of a reset. */
+export const lingerTimeoutMs = 2_000;
+
+/** Writes an answer; `more` are headers that every answer of the route carries. Does nothing for a client that is gone. */
+export function sendAnswer(incoming: IncomingMessage, outgoing: ServerResponse, answer: Answer, more: HeaderPairs): void {
+  if (outgoing.destroyed || outgoing.headersSent) return;
+  if (!incoming.complete) linger(incoming, outgoing);
+  const { status, contentType, headers, head = '', bytes, tail = '' } = answer;
+  const length = head.length + (bytes?.length ?? 0) + tail.length;
+  outgoing.writeHead(status, [
+    'Content-Type',
+    contentType,
+    ...(status === 204 || status === 304 ? [] : ['Content-Length', String(length)]),
+    ...more,
+    ...(headers ?? []),
+  ]);
+  if (bytes === undefined) outgoing.end(head + tail, 'latin1');
+  else if (length <= oneWriteBytesMax) outgoing.end(head + latin1(bytes) + tail, 'latin1');
+  else endLarge(outgoing, head, bytes, tail);
+}
+
+/** Bytes of an answer’s body. */
+export function answerBytes({ head = '', bytes, tail = '' }: Answer): number {
+  return head.length + (bytes?.length ?? 0) + tail.length;
+}
+
+/** Every byte as one character, so that Node writes it back as the byte it was. */
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+}
+
+function endLarge(outgoing: ServerResponse, head: string, bytes: Uint8Array, tail: string): void {
+  outgoing.socket?.setTimeout(answerTimeoutMs);
+  outgoing.cork();
+  if (head !== '') outgoing.write(head, 'latin1');
+  outgoing.write(bytes);
+  outgoing.end(tail, 'latin1');
+  outgoing.uncork();
+}
+
+/** Node itself drops an unread body for as long as it comes; this bounds it. */
+function linger(incoming: IncomingMessage, outgoing: ServerResponse): void {
+  outgoing.once('finish', () => {
+    incoming.resume();
+    setTimeout(() => {
+      if (!incoming.complete) incoming.socket.destroy();
+    }, lingerTimeoutMs).unref();
+  });
+}

@@ -1,0 +1,102 @@
+import { ProxyError } from '../errors.ts';
+import { type Member, type ScannedJson, scanJson } from '../lib/json-scan.ts';
+import { cutMembers, type JsonText, jsonTextOf, memberText } from '../lib/json-text.ts';
+import type { ContextName } from '../manifest/manifest.ts';
+import type { ParameterCheck } from '../manifest/parameters.ts';
+import type { EngineData } from '../worker/invocation.ts';
+import { toUtf8 } from './text-encoding.ts';
+
+/** What of a command decides how its request body is read. */
+export interface InputRules {
+  readonly parameters: ParameterCheck;
+  readonly context: readonly ContextName[];
+  readonly nestingMax: number;
+  readonly messageBytesMax: number;
+}
+
+export interface InvocationInput {
+  readonly input: JsonText;
+  readonly engineData: EngineData;
+}
+
+/**
+ * A request body as the connector gets it: without the engine’s members, of which it gets those that its context names. Nothing is
+ * parsed but, for the check of types, a copy. Throws `invalid_request`, `invalid_parameters` or `payload_too_large`.
+ */
+export function readInput(body: Buffer, rules: InputRules): InvocationInput {
+  if (body.length === 0) throw new ProxyError('invalid_request', 'The request body is empty; send one JSON object in UTF-8.');
+  const bytes = toUtf8(body);
+  const scan = scanJson(bytes, rules);
+  if (!scan.ok) throw new ProxyError('invalid_request', `The request body is not JSON at byte ${scan.offset}: ${scan.reason}.`);
+  if (scan.type !== 'object') return emptyInput(bytes, scan, rules);
+
+  const input = cutMembers(bytes, scan, isEngineKey);
+  checkParameters(scan.members, input, rules.parameters);
+  const engineData = rules.context.length === 0 ? noEngineData : engineDataOf(bytes, scan.members, rules.context);
+  checkSize(input, engineData, rules.messageBytesMax);
+  return { input, engineData };
+}
+
+const noEngineData: EngineData = {};
+
+/** Exact case, top level only; nested ones stay (spiff-contract 3.3). */
+function isEngineKey(key: string): boolean {
+  return key.startsWith('spiff__');
+}
+
+/** What Python holds for false counts as no parameters; any other value that is no object is refused. */
+function emptyInput(bytes: Buffer, { start, end, type }: ScannedJson, { parameters }: InputRules): InvocationInput {
+  if (!isFalsy(bytes.toString('latin1', start, end))) {
+    throw new ProxyError('invalid_request', `The request body is of type ${type}; send one JSON object.`);
+  }
+  const input = jsonTextOf({});
+  checkParameters([], input, parameters);
+  return { input, engineData: noEngineData };
+}
+
+function isFalsy(text: string): boolean {
+  if (text === 'null' || text === 'false' || text === '""') return true;
+  return /^\[\s*\]$/.test(text) || (/^[-\d]/.test(text) && Number(text) === 0);
+}
+
+function checkParameters(members: readonly Member[], input: JsonText, parameters: ParameterCheck): void {
+  const faults = parameters.check(parameterNames(members), () => JSON.parse(Buffer.from(input).toString()) as unknown);
+  if (faults.length > 0) throw new ProxyError('invalid_parameters', `The command did not run: ${faults.join('; ')}.`);
+}
+
+function parameterNames(members: readonly Member[]): readonly string[] {
+  const names = new Set<string>();
+  for (const { key } of members) if (!isEngineKey(key)) names.add(key);
+  return [...names];
+}
+
+const engineKeys = {
+  task_data: ['spiff__task_data', 'taskData'],
+  process_instance_id: ['spiff__process_instance_id', 'processInstanceId'],
+  process_model_identifier: ['spiff__process_model_identifier', 'processModelIdentifier'],
+  task_id: ['spiff__task_id', 'taskId'],
+  callback_url: ['spiff__callback_url', 'callbackUrl'],
+} as const satisfies Record<ContextName, readonly [key: string, field: keyof EngineData]>;
+
+function engineDataOf(bytes: Buffer, members: readonly Member[], context: readonly ContextName[]): EngineData {
+  const engineData: { -readonly [Field in keyof EngineData]: EngineData[Field] } = {};
+  for (const name of context) {
+    const [key, field] = engineKeys[name];
+    const member = members.findLast((candidate) => candidate.key === key);
+    if (member === undefined) continue;
+    const text = memberText(bytes, member);
+    // A callback URL of null counts as not sent (spiff-contract 3.5).
+    if (name === 'callback_url' && Buffer.from(text).toString('latin1') === 'null') continue;
+    engineData[field] = text;
+  }
+  return engineData;
+}
+
+function checkSize(input: JsonText, engineData: EngineData, messageBytesMax: number): void {
+  const bytes = Object.values(engineData).reduce((sum, text: JsonText) => sum + text.length, input.length);
+  if (bytes <= messageBytesMax) return;
+  throw new ProxyError(
+    'payload_too_large',
+    `What the connector would be sent is larger than ${messageBytesMax} bytes (its limits.message); the command did not run.`,
+  );
+}

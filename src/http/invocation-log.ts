@@ -1,0 +1,55 @@
+import type { ProxyError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { Phases } from '../worker/invocation.ts';
+
+/** What one line about a request to run a command tells. Names and sizes; never a value of a parameter or a result. */
+export interface InvocationRecord {
+  readonly id: string;
+  readonly connector?: string;
+  readonly command?: string;
+  readonly keyName: string | undefined;
+  readonly code: string;
+  readonly status: number;
+  /** Of the proxy’s own; the vocabulary’s messages hold no input. A connector’s message may, and is not logged. */
+  readonly error: ProxyError | undefined;
+  readonly phases: Phases | undefined;
+  readonly totalMs: number;
+  readonly requestBytes: number;
+  readonly replyBytes: number;
+}
+
+export function logInvocation(logger: Logger, record: InvocationRecord): void {
+  const { id, connector, command, keyName, code, status, error, phases, totalMs, requestBytes, replyBytes } = record;
+  const fields = {
+    invocation: id,
+    connector,
+    command,
+    key: keyName,
+    outcome: outcomeOf(code),
+    code,
+    status,
+    queueMs: round(phases?.queueMs),
+    startMs: round(phases?.startMs),
+    runMs: round(phases?.runMs),
+    totalMs: round(totalMs),
+    requestBytes,
+    replyBytes,
+    reason: error?.message,
+  };
+  if (code === 'internal_error') logger.error({ ...fields, cause: stackOf(error?.cause) }, 'invocation');
+  else if (code === 'ok' || code === 'accepted') logger.info(fields, 'invocation');
+  else logger.warn(fields, 'invocation');
+}
+
+function outcomeOf(code: string): 'success' | 'accepted' | 'failure' {
+  return code === 'ok' ? 'success' : code === 'accepted' ? 'accepted' : 'failure';
+}
+
+/** To a hundredth of a millisecond. */
+function round(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.round(ms * 100) / 100;
+}
+
+function stackOf(cause: unknown): string | undefined {
+  return cause instanceof Error ? cause.stack : undefined;
+}

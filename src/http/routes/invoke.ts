@@ -1,0 +1,143 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ProxyError } from '../../errors.ts';
+import type { Deadlines } from '../../lib/deadlines.ts';
+import type { InvocationId, Phases } from '../../worker/invocation.ts';
+import { answerBytes, sendAnswer } from '../answer.ts';
+import { type Access, type ApiKeys, apiKeyHeader } from '../api-keys.ts';
+import type { AppOptions } from '../app-options.ts';
+import { createClientSignals } from '../client-signals.ts';
+import type { FindCommand, KnownCommand } from '../command-lookup.ts';
+import type { Cors } from '../cors.ts';
+import { type Ending, errorEnding, outcomeEnding, unauthorizedAnswer } from '../envelope.ts';
+import { readInput } from '../invocation-input.ts';
+import { logInvocation } from '../invocation-log.ts';
+import { readBody } from '../request-body.ts';
+import type { CommandPath } from '../request-path.ts';
+
+/** Runs a command for `POST /v1/do/connector/command`; settles when the answer is handed over, and never rejects. */
+export type InvokeRoute = (incoming: IncomingMessage, outgoing: ServerResponse, path: CommandPath) => Promise<void>;
+
+export interface InvokeOptions extends AppOptions {
+  readonly apiKeys: ApiKeys;
+  readonly cors: Cors;
+  readonly findCommand: FindCommand;
+  readonly deadlines: Deadlines;
+}
+
+/** One request on its way, with what is known of it so far: the log line tells it however far it came. */
+interface Call {
+  readonly id: InvocationId;
+  /** Of performance.now(). */
+  readonly startedAt: number;
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  readonly path: CommandPath;
+  access?: Access;
+  command?: KnownCommand;
+  requestBytes: number;
+  phases?: Phases;
+}
+
+export function createInvokeRoute(options: InvokeOptions): InvokeRoute {
+  const { cors, metrics } = options;
+  const invoke = createInvoke(options);
+  return async (incoming, outgoing, path) => {
+    const id = randomUUID() as InvocationId;
+    const call: Call = { id, startedAt: performance.now(), incoming, outgoing, path, requestBytes: 0 };
+    const ending = await invoke(call).catch((error: unknown) => errorEnding(ProxyError.from(error), id));
+    const more = cors.headers(incoming.headers.origin);
+    sendAnswer(incoming, outgoing, ending.answer, more.length === 0 ? ['Invocation-Id', id] : ['Invocation-Id', id, ...more]);
+    if (call.command === undefined) metrics.refused(ending.code);
+    else call.command.metrics.observe(ending.code, call.phases);
+    record(options, call, ending);
+  };
+}
+
+/** The order of checks is the reference’s: key, command, body (spiff-contract 3.2); the route was found before. */
+function createInvoke(options: InvokeOptions): (call: Call) => Promise<Ending> {
+  const { apiKeys, findCommand, readiness, server, dispatcher, deadlines } = options;
+  const signals = createClientSignals();
+  let running = 0;
+  return async (call) => {
+    const { incoming, outgoing } = call;
+    const access = apiKeys.find(incoming.headers[apiKeyHeader]);
+    if (access === undefined) return { code: 'unauthorized', answer: unauthorizedAnswer };
+    call.access = access;
+    const command = findCommand(call.path, access);
+    call.command = command;
+    checkContentType(incoming);
+    if (readiness().state === 'draining') throw shuttingDown();
+    if (running >= server.invocationsMax) throw tooMany(server.invocationsMax);
+    running += 1;
+    const { socket } = incoming;
+    const signal = signals.acquire(socket);
+    try {
+      if (incoming.headers.expect !== undefined) outgoing.writeContinue();
+      const body = await readBody(incoming, server, deadlines);
+      call.requestBytes = body.length;
+      const outcome = await dispatcher.invoke({
+        id: call.id,
+        connector: command.connector,
+        command: command.command,
+        ...readInput(body, command.rules),
+        attempt: 1,
+        ...traceparentOf(incoming),
+        deadline: Date.now() - (performance.now() - call.startedAt) + command.invocationTimeoutMs,
+        signal,
+      });
+      call.phases = outcome.phases;
+      return outcomeEnding(outcome, call.id);
+    } finally {
+      running -= 1;
+      signals.release(socket);
+    }
+  };
+}
+
+function record({ logger }: InvokeOptions, call: Call, { answer, code, error }: Ending): void {
+  logInvocation(logger, {
+    id: call.id,
+    ...(call.command === undefined ? {} : { connector: call.command.connector, command: call.command.command }),
+    keyName: call.access?.keyName,
+    code,
+    status: answer.status,
+    error,
+    phases: call.phases,
+    totalMs: performance.now() - call.startedAt,
+    requestBytes: call.requestBytes,
+    replyBytes: answerBytes(answer),
+  });
+}
+
+/** `application/json` or `application/*+json`, parameters and case ignored (spiff-contract 3.3); no compressed bodies. */
+function checkContentType({ headers }: IncomingMessage): void {
+  const type = headers['content-type'];
+  if (type !== 'application/json' && !isJsonType(type)) {
+    throw new ProxyError('unsupported_media_type', 'The Content-Type is neither application/json nor application/*+json.');
+  }
+  const encoding = headers['content-encoding'];
+  if (encoding === undefined || encoding === 'identity') return;
+  throw new ProxyError('unsupported_media_type', 'The request body has a Content-Encoding; send it as it is.');
+}
+
+function isJsonType(header = ''): boolean {
+  const type = header.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  return type === 'application/json' || (type.startsWith('application/') && type.endsWith('+json'));
+}
+
+/** A trace context that is none is left out: W3C asks to start anew then, and the connector may. */
+function traceparentOf({ headers }: IncomingMessage): { readonly traceparent?: string } {
+  const { traceparent } = headers;
+  if (typeof traceparent !== 'string') return {};
+  return /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(traceparent) ? { traceparent } : {};
+}
+
+function shuttingDown(): ProxyError {
+  return new ProxyError('shutting_down', 'Bulkhead is stopping and takes no new work; the command did not run.', { retryAfterMs: 1000 });
+}
+
+function tooMany(invocationsMax: number): ProxyError {
+  const message = `${invocationsMax} invocations run or wait already (server.invocationsMax); the command did not run.`;
+  return new ProxyError('queue_full', message, { retryAfterMs: 1000 });
+}

@@ -1,0 +1,137 @@
+/**
+ * Results in the engine’s own form, as a connector sends them by `spiff` (spiff-contract 3.5): version 2 is passed on whole, the older
+ * `{response, mimetype, status}` becomes an HTTP answer as the reference makes it. They are judged by a scan for their members; only
+ * short ones are parsed. What would crash the client (section 4) is never sent: it becomes `invalid_result` and names the member.
+ */
+import { ProxyError } from '../errors.ts';
+import { scanMembers } from '../lib/json-scan.ts';
+import type { JsonText } from '../lib/json-text.ts';
+import type { Answer } from './answer.ts';
+
+const jsonType = 'application/json';
+
+/** Members of an object as their own text; the last of a repeated key counts, as for every reader. */
+type Members = ReadonlyMap<string, Buffer>;
+
+export function spiffAnswer(result: JsonText, status: 200 | 202): Answer | ProxyError {
+  try {
+    return answerOf(Buffer.from(result.buffer, result.byteOffset, result.length), status);
+  } catch (error) {
+    if (error instanceof ProxyError) return error;
+    throw error;
+  }
+}
+
+function answerOf(result: Buffer, status: 200 | 202): Answer {
+  const members = membersOf(result);
+  if (members === undefined) return scalarAnswer(result, status);
+  const isVersion2 = versionOf(members) > 1;
+  if (isVersion2 || status === 202) {
+    checkForClient(members, isVersion2 && status === 200);
+    return { status, contentType: jsonType, bytes: result };
+  }
+  return version1Answer(members);
+}
+
+/** An accepted result may be any JSON that the client survives; another one must be an object. */
+function scalarAnswer(result: Buffer, status: 200 | 202): Answer {
+  if (status === 202 && (isKind(result, '"') || isKind(result, '['))) return { status, contentType: jsonType, bytes: result };
+  throw invalid('it is no object');
+}
+
+/** `True > 1` is false in Python; a string, null, list or object cannot be compared, and crashes the reference or the client. */
+function versionOf(members: Members): number {
+  const version = members.get('command_response_version')?.toString('latin1');
+  if (version === undefined || version === 'true' || version === 'false') return 1;
+  if (/^[-\d]/.test(version)) return Number(version);
+  throw invalid('its command_response_version is no number');
+}
+
+function checkForClient(members: Members, needsResponse: boolean): void {
+  if (isNull(members.get('spiff__logs'))) throw invalid('its spiff__logs is null; leave it out or send a list');
+  const response = members.get('command_response');
+  if (needsResponse && (response === undefined || !isKind(response, '{'))) throw invalid('its command_response is no object');
+  const error = members.get('error');
+  const errorMembers = error === undefined ? undefined : membersOf(error);
+  if (errorMembers?.has('error_code') && !errorMembers.has('message')) throw invalid('its error has an error_code but no message');
+}
+
+function version1Answer(members: Members): Answer {
+  const response = members.get('response');
+  const mimetype = members.get('mimetype');
+  if (response === undefined || mimetype === undefined) {
+    throw invalid('it has neither a command_response_version above 1 nor both response and mimetype');
+  }
+  return {
+    status: statusOf(members.get('status')),
+    contentType: contentTypeOf(mimetype),
+    // A type of the connector’s choice must not be read as another one.
+    headers: ['X-Content-Type-Options', 'nosniff'],
+    bytes: responseBytes(response),
+  };
+}
+
+/** `int(status)` of Python, as far as HTTP can carry it. */
+function statusOf(text: Buffer | undefined): number {
+  if (text === undefined) return 200;
+  const status = pythonInt(JSON.parse(text.toString()));
+  if (status === undefined || status < 200 || status > 999) throw invalid('its status is no HTTP status');
+  return status;
+}
+
+function pythonInt(value: unknown): number | undefined {
+  if (typeof value === 'number') return Math.trunc(value);
+  if (typeof value === 'string' && /^\s*[+-]?\d+(_\d+)*\s*$/.test(value)) return Number(value.replaceAll('_', ''));
+  return undefined;
+}
+
+/** werkzeug’s rule: a charset is added to text types and to the XML and script types it names. */
+function contentTypeOf(text: Buffer): string {
+  if (isNull(text)) return 'text/html; charset=utf-8';
+  const mimetype: unknown = JSON.parse(text.toString());
+  if (typeof mimetype !== 'string' || !/^[\x20-\x7e]*$/.test(mimetype)) throw invalid('its mimetype is no media type');
+  return hasCharset(mimetype) ? `${mimetype}; charset=utf-8` : mimetype;
+}
+
+const charsetTypes = new Set([
+  'application/ecmascript',
+  'application/javascript',
+  'application/sql',
+  'application/xml',
+  'application/xml-dtd',
+  'application/xml-external-parsed-entity',
+]);
+
+function hasCharset(mimetype: string): boolean {
+  return mimetype.startsWith('text/') || charsetTypes.has(mimetype) || mimetype.endsWith('+xml');
+}
+
+/** An object goes out as its own text, a string decoded, a list as its strings joined, null as nothing. */
+function responseBytes(response: Buffer): Buffer {
+  if (isKind(response, '{')) return response;
+  if (isNull(response)) return Buffer.alloc(0);
+  if (!isKind(response, '"') && !isKind(response, '[')) throw invalid('its response is neither object, string, list of strings nor null');
+  const value: unknown = JSON.parse(response.toString());
+  const parts: readonly unknown[] = Array.isArray(value) ? value : [value];
+  if (!parts.every((part) => typeof part === 'string')) throw invalid('its response is a list of other things than strings');
+  const text = parts.join('');
+  if (!text.isWellFormed()) throw invalid('its response holds half a surrogate pair, which UTF-8 cannot carry');
+  return Buffer.from(text);
+}
+
+function membersOf(text: Buffer): Members | undefined {
+  if (!isKind(text, '{')) return undefined;
+  return new Map(scanMembers(text, 0, text.length).map(({ key, valueStart, valueEnd }) => [key, text.subarray(valueStart, valueEnd)]));
+}
+
+function isKind(text: Buffer, first: '{' | '[' | '"'): boolean {
+  return text[0] === first.charCodeAt(0);
+}
+
+function isNull(text: Buffer | undefined): boolean {
+  return text?.toString('latin1', 0, 5) === 'null';
+}
+
+function invalid(what: string): ProxyError {
+  return new ProxyError('invalid_result', `The command ran, but its result cannot be passed on: ${what}.`);
+}
