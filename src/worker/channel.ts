@@ -24,6 +24,8 @@ export interface ChannelHandlers {
   breach(breach: Breach): void;
   /** A pipe broke or ended: a symptom, whose reason the exit tells. */
   broken(pipe: 'stdin' | 'stdout'): void;
+  /** Hides secrets in what a breach quotes. */
+  readonly mask: (text: string) => string;
 }
 
 /** Notifications are parsed, so a flood of them costs the whole proxy; past this rate the connector’s stdout is read no faster. */
@@ -58,6 +60,7 @@ export class Channel {
     this.#reader = new LineReader(lineLimits, {
       message: (message) => this.#receive(message),
       breach: (breach) => this.#breach(breach),
+      mask: handlers.mask,
     });
     process.stdin.on('error', () => handlers.broken('stdin'));
     process.stdout.on('error', () => handlers.broken('stdout'));
@@ -185,5 +188,5 @@ export class Channel {
 
 const unknownId: Breach = {
   code: 'protocol_violation',
-  message: 'it answered an id that waits for no answer: either it answered twice, or it made the id up',
+  message: 'The connector answered an id that waits for no answer: it answered twice, or it made the id up. Answer each request once.',
 };

@@ -23,6 +23,7 @@ export interface EndTextParts {
 
 /** The one sentence, and the last lines of stderr, that every failure by the end of a process is told with. */
 export function endText({ connector, label, reason, details, stderr }: EndTextParts): string {
-  const sentence = `Connector ${connector} (${label}) ${[reason.text, ...details].join('; ')}.`;
+  const words = [reason.text, ...details].join('; ');
+  const sentence = `Connector ${connector} (${label}) ${words}${words.endsWith('.') ? '' : '.'}`;
   return stderr === '' ? sentence : `${sentence} Last lines of its stderr:\n${stderr}`;
 }

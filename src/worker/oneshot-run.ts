@@ -136,20 +136,19 @@ export class OneshotRun {
 
   #conclude(exit: ProcessExit, stdout: Buffer): void {
     if (this.#running.isSettled) return;
-    const { connector, limits } = this.#options;
+    const { limits } = this.#options;
     const isClean = exit.exitCode === 0 && exit.breach === undefined;
     if (stdout.length === 0 && isClean) {
       this.#running.fail(this.#failure({ code: 'protocol_violation', text: 'wrote no document to its stdout' }, [reasonOfExit(exit).text]));
       return;
     }
-    const reading = readOneshot(stdout, limits);
+    const reading = readOneshot(stdout, limits, this.#mask);
     if (reading.type === 'error') this.#running.failByConnector(reading.error, stdout.length);
     else if (!isClean) this.#running.fail(this.#failure(reasonOfExit(exit), stdout.length === 0 ? ['it wrote no document'] : []));
     else if (reading.type === 'reply') this.#running.succeed(reading.reply, reading.accepted, stdout.length);
     else {
       const { code, message } = reading.breach;
-      const text = `gave an answer to ${connector}/${this.#running.invocation.command} that cannot be passed on: ${this.#mask(message)}`;
-      this.#running.fail(this.#failure({ code, text }, []));
+      this.#running.fail(this.#failure({ code, text: `answered wrongly. ${message}` }, []));
     }
   }
 

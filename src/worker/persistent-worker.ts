@@ -63,6 +63,7 @@ export class PersistentWorker implements Worker, ProcessOwner {
       notification: createNotificationLog({ logger, fields, mask, budget, find }),
       breach: (breach) => this.#breached(breach),
       broken: (pipe) => void this.#explain(pipe),
+      mask,
     });
     void process.exited.then((exit) => this.#exited(exit));
   }
@@ -196,13 +197,13 @@ export class PersistentWorker implements Worker, ProcessOwner {
   }
 
   #breached(breach: Breach): void {
-    this.#die({ code: 'protocol_violation', text: `broke the protocol and was stopped: ${this.#mask(breach.message)}` });
+    this.#die({ code: 'protocol_violation', text: `broke the protocol and was stopped. ${breach.message}` });
   }
 
   #endError(details: readonly string[]): ProxyError {
     const reason = this.#reason ?? closedReason;
     const { unfinished } = this.channel;
-    const more = unfinished === undefined ? [] : [this.#mask(unfinished.message)];
+    const more = unfinished === undefined ? [] : [unfinished.message];
     const parts = { connector: this.#options.connector, label: this.label, reason, stderr: this.#stderr.tail() };
     const text = endText({ ...parts, details: [...details, ...more, ...(this.#isOpened ? [] : this.#startNotices)] });
     return new ProxyError(this.#isOpened ? reason.code : 'connector_start_failed', text);
@@ -261,11 +262,7 @@ export class PersistentWorker implements Worker, ProcessOwner {
   }
 
   #answerError({ invocation }: RunningInvocation, breach: Breach): ProxyError {
-    const { connector, command } = invocation;
-    return new ProxyError(
-      breach.code,
-      `Command ${connector}/${command} gave an answer that cannot be passed on: ${this.#mask(breach.message)}.`,
-    );
+    return new ProxyError(breach.code, `Command ${invocation.connector}/${invocation.command}: ${breach.message}`);
   }
 
   #unsentError(why: 'too-large' | 'stalled'): ProxyError {

@@ -32,10 +32,10 @@ async function shakeHands(worker: PersistentWorker, options: WorkerOptions, secr
   try {
     const answer = await worker.channel.request('initialize', initializeParams(options, secrets));
     if (answer.type === 'closed') throw answer.error;
-    if (answer.type === 'invalid') throw refusal(options, secrets.mask(answer.breach.message));
+    if (answer.type === 'invalid') throw refusal(options, answer.breach.message);
     if (answer.type === 'error') throw refusal(options, `it answered initialize with the error: ${secrets.mask(answer.error.message)}`);
     const reading = readInitialize(answer.result);
-    if (!reading.ok) throw refusal(options, secrets.mask(reading.breach.message));
+    if (!reading.ok) throw refusal(options, reading.breach.message);
     worker.open(checkedConcurrency(reading.result, options));
   } catch (error) {
     worker.kill('was stopped, because its start failed');
@@ -74,5 +74,5 @@ function nameList(names: readonly string[]): string {
 }
 
 function refusal({ connector }: WorkerOptions, why: string): ProxyError {
-  return new ProxyError('connector_start_failed', `Connector ${connector} cannot be used: ${why}.`);
+  return new ProxyError('connector_start_failed', `Connector ${connector} cannot be used: ${why}${why.endsWith('.') ? '' : '.'}`);
 }
