@@ -1,0 +1,31 @@
+import type { Catalog } from '../catalog/catalog.ts';
+import { loadCatalog } from '../catalog/load-catalog.ts';
+import type { Config } from '../config/config.ts';
+import { noAuditLog } from '../egress/audit.ts';
+import { createEgressGateway } from '../egress/gateway.ts';
+import { silentLogger } from '../log.ts';
+import { type ConfigFileOptions, readConfigFile } from './config-file.ts';
+import type { CliContext } from './context.ts';
+import { createRunners } from './runners.ts';
+
+export interface OpenCatalog extends AsyncDisposable {
+  readonly config: Config;
+  readonly catalog: Catalog;
+}
+
+/** The catalog of a config, for subcommands that look and start nothing. Images are inspected, never pulled. */
+export async function openCatalog(context: CliContext, options: ConfigFileOptions): Promise<OpenCatalog> {
+  const config = await readConfigFile(context, options);
+  const gateway = createEgressGateway({ audit: noAuditLog, log: silentLogger });
+  const runners = createRunners({ gateway, logger: silentLogger, environment: context.io.environment, pull: 'never' });
+  const close = async (): Promise<void> => {
+    await runners.close();
+    await gateway.close();
+  };
+  try {
+    return { config, catalog: await loadCatalog(config, runners), [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

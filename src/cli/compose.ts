@@ -1,0 +1,132 @@
+import { type Catalog, createCatalog } from '../catalog/catalog.ts';
+import { loadCatalog } from '../catalog/load-catalog.ts';
+import type { Config, ServerConfig } from '../config/config.ts';
+import { createMasker } from '../config/masker.ts';
+import { readSecret, resolveApiKeys, resolveSecrets } from '../config/secrets.ts';
+import { createDispatcher } from '../dispatch/create-dispatcher.ts';
+import type { Dispatcher } from '../dispatch/dispatcher.ts';
+import { type AuditLog, noAuditLog, openAuditLog } from '../egress/audit.ts';
+import { createEgressGateway, type EgressGateway } from '../egress/gateway.ts';
+import type { UpstreamProxy } from '../egress/upstream-proxy.ts';
+import { hashApiKey } from '../http/api-keys.ts';
+import { createApp } from '../http/app.ts';
+import type { Readiness } from '../http/app-options.ts';
+import { createMetrics } from '../http/metrics.ts';
+import { type RunningServer, startServer } from '../http/server.ts';
+import type { Logger } from '../log.ts';
+import type { ImageLock } from '../runner/image-lock.ts';
+import { policyOf } from '../sandbox/policy-of.ts';
+import { createRunners, type Runners } from './runners.ts';
+
+export interface ComposeOptions {
+  readonly config: Config;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly logger: Logger;
+  readonly version: string;
+  readonly lock?: ImageLock | undefined;
+}
+
+/** A whole proxy that serves. Whoever started it must close it. */
+export interface Bulkhead {
+  readonly url: string;
+  catalog(): Catalog;
+  /** Takes the connectors of a new config; `server` stays as it was started. */
+  reload(config: Config): Promise<void>;
+  /** Stops accepting, lets what runs end until the deadline (milliseconds since the epoch), ends the rest. Idempotent; nothing is left. */
+  close(deadline: number): Promise<void>;
+}
+
+/** Composes everything, from the bottom up, and takes it down in the opposite order; also when a step of the start fails. */
+export async function startBulkhead(options: ComposeOptions): Promise<Bulkhead> {
+  const stack = new AsyncDisposableStack();
+  try {
+    return await compose(options, stack);
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+async function compose(options: ComposeOptions, stack: AsyncDisposableStack): Promise<Bulkhead> {
+  const { config, environment, logger, version } = options;
+  const keys = await resolveApiKeys(config.server.apiKeys, { environment });
+  const audit = stack.adopt(await openAudit(config.server, logger), (log) => log.close());
+  const gateway = stack.adopt(await openGateway(options, audit), (opened) => opened.close());
+  const runners = stack.adopt(createRunners({ ...options, gateway, pull: 'missing' }), (made) => made.close());
+  const dispatcher = makeDispatcher(options, runners);
+  let catalog: Catalog = createCatalog([]);
+  const reload = async (next: Config): Promise<void> => {
+    catalog = await loadCatalog(next, runners);
+    logUnavailable(catalog, logger);
+    dispatcher.apply([...catalog.connectors.values()]);
+  };
+  let readiness: Readiness['state'] = 'starting';
+  const app = stack.use(
+    createApp({
+      ...{ dispatcher, logger, version, audit, server: config.server },
+      catalog: () => catalog,
+      keys: keys.map(({ name, key, connectors }) => ({ name, connectors, keyHash: hashApiKey(key) })),
+      metrics: createMetrics({ status: () => dispatcher.status(), version }),
+      readiness: () => ({ state: readiness }),
+    }),
+  );
+  await reload(config);
+  const server = await startServer({ app, host: config.server.host, port: config.server.port, limits: config.server });
+  readiness = 'ready';
+  return { url: server.url, catalog: () => catalog, reload, close: closeOnce(server, dispatcher, stack, () => (readiness = 'draining')) };
+}
+
+function closeOnce(server: RunningServer, dispatcher: Dispatcher, stack: AsyncDisposableStack, began: () => void): Bulkhead['close'] {
+  let closed: Promise<void> | undefined;
+  return (deadline) => {
+    closed ??= (async () => {
+      began();
+      await Promise.all([server.close(deadline + answerGraceMs), dispatcher.close(deadline)]);
+      await stack.disposeAsync();
+    })();
+    return closed;
+  };
+}
+
+/** After the last invocation was ended, for its answer to reach the client. */
+const answerGraceMs = 1000;
+
+async function openAudit({ audit }: ServerConfig, log: Logger): Promise<AuditLog> {
+  return audit === undefined ? noAuditLog : await openAuditLog({ ...audit, log });
+}
+
+async function openGateway({ config, environment, logger }: ComposeOptions, audit: AuditLog): Promise<EgressGateway> {
+  const { upstreamProxy, ...limits } = config.server.egress;
+  const proxy = upstreamProxy === undefined ? undefined : await resolveProxy(upstreamProxy, environment);
+  return createEgressGateway({ audit, log: logger, limits, upstreamProxy: proxy });
+}
+
+async function resolveProxy(
+  { host, port, resolve, credentials }: NonNullable<ServerConfig['egress']['upstreamProxy']>,
+  environment: ComposeOptions['environment'],
+): Promise<UpstreamProxy> {
+  if (credentials === undefined) return { host, port, resolve };
+  const password = await readSecret(credentials.password, { environment });
+  const authorization = `Basic ${Buffer.from(`${credentials.user}:${password}`).toString('base64')}`;
+  return { host, port, resolve, authorization };
+}
+
+function makeDispatcher({ environment, logger, version }: ComposeOptions, runners: Runners): Dispatcher {
+  return createDispatcher({
+    logger,
+    proxyVersion: version,
+    runnerFor: ({ config }) => runners.runnerFor(config),
+    policyFor: ({ config, manifest }) => policyOf(config, manifest),
+    async secretsFor({ config }, signal) {
+      const values = await resolveSecrets(config, { environment, signal });
+      return { values, mask: createMasker(Object.values(values)) };
+    },
+  });
+}
+
+function logUnavailable(catalog: Catalog, logger: Logger): void {
+  for (const connector of catalog.connectors.values()) {
+    if (connector.state === 'available') continue;
+    logger.error({ connector: connector.name, code: connector.reason.code }, connector.reason.message);
+  }
+}

@@ -1,0 +1,91 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { manifestLabel } from '../catalog/load-catalog.ts';
+import type { ConnectorConfig } from '../config/config.ts';
+import type { EgressGateway } from '../egress/gateway.ts';
+import { ProxyError } from '../errors.ts';
+import { once } from '../lib/once.ts';
+import type { Logger } from '../log.ts';
+import { createDockerRunner, type DockerRunner } from '../runner/docker.ts';
+import { type DockerInstance, lockInstance } from '../runner/docker-instance.ts';
+import { registryCredentials } from '../runner/image-credentials.ts';
+import type { ImageLock } from '../runner/image-lock.ts';
+import { ensureImage, type PullPolicy } from '../runner/image-pull.ts';
+import type { Runner } from '../runner/runner.ts';
+import { createSubprocessRunner } from '../runner/subprocess.ts';
+
+export interface RunnersOptions {
+  readonly gateway: EgressGateway;
+  readonly logger: Logger;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly pull: PullPolicy;
+  /** With a lock, other images than the locked ones are refused. */
+  readonly lock?: ImageLock | undefined;
+}
+
+/** Both ways of starting connectors. Nothing of Docker is touched until a connector has an image. */
+export interface Runners {
+  runnerFor(config: ConnectorConfig): Runner;
+  /** The manifest in an image's label; the image is pulled first where the policy says so. @throws ProxyError */
+  readImageManifest(image: string, engine: string | undefined, signal: AbortSignal | undefined): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** The engine where no config names one: `DOCKER_HOST` of the environment, or Docker's own socket. */
+const engineDefault = 'unix:///var/run/docker.sock';
+
+export function createRunners(options: RunnersOptions): Runners {
+  const { gateway, logger } = options;
+  const subprocess = createSubprocessRunner({ egress: gateway });
+  const docker = once(() => openDocker(options));
+  return {
+    runnerFor: ({ source }) => (source.type === 'folder' ? subprocess : deferred(docker.get)),
+    async readImageManifest(image, engine, signal) {
+      const { runner, credentials } = await docker.get();
+      const host = runner.host(engine);
+      const ensure = { engine: host.engine, image, connector: image, pull: options.pull, credentials, logger };
+      const { labels } = await ensureImage(signal === undefined ? ensure : { ...ensure, signal });
+      const manifest = labels[manifestLabel];
+      if (manifest !== undefined) return manifest;
+      throw new ProxyError(
+        'image_unavailable',
+        `image ${image} has no label ${manifestLabel}; build it with its manifest (docs/connectors.md)`,
+      );
+    },
+    async close() {
+      await subprocess.close();
+      const opened = await docker.peek()?.catch(() => undefined);
+      await opened?.runner.close();
+      await opened?.instance.close();
+    },
+  };
+}
+
+interface OpenDocker {
+  readonly runner: DockerRunner;
+  readonly instance: DockerInstance;
+  readonly credentials: (image: string) => ReturnType<typeof registryCredentials>;
+}
+
+async function openDocker({ gateway, logger, environment, pull, lock }: RunnersOptions): Promise<OpenDocker> {
+  const instance = await lockInstance();
+  const configFolder = environment['DOCKER_CONFIG'] ?? join(environment['HOME'] ?? homedir(), '.docker');
+  const credentials = (image: string) => registryCredentials(image, configFolder);
+  const sshAgent = environment['SSH_AUTH_SOCK'];
+  const runner = createDockerRunner({
+    engine: environment['DOCKER_HOST'] ?? engineDefault,
+    ...{ instance, gateway, logger, pull, credentials },
+    ...(lock === undefined ? {} : { lock }),
+    ...(sshAgent === undefined ? {} : { sshAgent }),
+  });
+  return { runner, instance, credentials };
+}
+
+/** A runner that is opened by its first start. */
+function deferred(open: () => Promise<OpenDocker>): Runner {
+  return {
+    type: 'docker',
+    start: async (spec, signal) => (await open()).runner.start(spec, signal),
+    close: async () => {},
+  };
+}

@@ -1,0 +1,103 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Config } from '../config/config.ts';
+import { loadConfig } from '../config/load-config.ts';
+import { ProxyError } from '../errors.ts';
+import { faultText } from '../lib/faults.ts';
+import { createLogger, type Logger } from '../log.ts';
+import { type Bulkhead, startBulkhead } from './compose.ts';
+import { type ConfigFileOptions, configFileOf, loadOptionsOf, readConfigFile, withConfig } from './config-file.ts';
+import type { CliContext } from './context.ts';
+import { logDestination } from './log-destination.ts';
+import { readVersion } from './version.ts';
+import { watchFiles } from './watch.ts';
+
+interface ServeOptions extends ConfigFileOptions {
+  readonly watch?: boolean;
+  readonly logFormat: 'auto' | 'json' | 'pretty';
+}
+
+/** `bulkhead serve`: runs until SIGTERM or SIGINT, then drains; SIGHUP reads the config again. */
+export function addServe(program: Command, context: CliContext): void {
+  withConfig(program.command('serve').description('serve the connectors of a config over HTTP'))
+    .option('--host <address>', 'listen there instead')
+    .option('--port <number>', 'listen there instead; 0 takes any free one', portOf)
+    .option('--watch', 'read the config again when it, or a connector’s folder, changes')
+    .addOption(new Option('--log-format <format>', 'auto: pretty on a terminal').choices(['auto', 'json', 'pretty']).default('auto'))
+    .action((options: ServeOptions) => serve(options, context));
+}
+
+async function serve(options: ServeOptions, context: CliContext): Promise<void> {
+  const config = await readConfigFile(context, options);
+  const { environment } = context.io;
+  const logger = createLogger({ level: config.server.logLevel, destination: logDestination(context.io, options.logFormat) });
+  const bulkhead = await startBulkhead({ config, environment, logger, version: readVersion() });
+  const stop = new AbortController();
+  const { drainTimeoutMs } = config.server;
+  const reload = createReload({ bulkhead, logger, read: () => loadConfig(configFileOf(options), loadOptionsOf(context.io, options)) });
+  const stopped = untilSignal(context, logger, stop);
+  context.io.onSignal('SIGHUP', reload, stop.signal);
+  if (options.watch) watchFiles({ paths: watchedPaths(config), signal: stop.signal, changed: reload });
+  logger.info({ url: bulkhead.url, connectors: config.connectors.size }, `serving at ${bulkhead.url}`);
+  const deadline = (await stopped) + drainTimeoutMs;
+  await bulkhead.close(deadline);
+  stop.abort();
+  logger.info({}, 'stopped; nothing is left running');
+}
+
+/** The time at which the first signal came. A second one does not hurry: the drain has a deadline of its own. */
+function untilSignal({ io }: CliContext, logger: Logger, stop: AbortController): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    const received = (): void => {
+      logger.info({ signal: name }, 'stopping: no new work is taken; what runs may end until the drain time-out');
+      resolve(Date.now());
+    };
+    io.onSignal(name, received, stop.signal);
+  }
+  return promise;
+}
+
+interface ReloadOptions {
+  readonly bulkhead: Bulkhead;
+  readonly logger: Logger;
+  readonly read: () => ReturnType<typeof loadConfig>;
+}
+
+/** One reload at a time; a wish for another that comes meanwhile is kept, not lost. */
+function createReload({ bulkhead, logger, read }: ReloadOptions): () => void {
+  let state: 'idle' | 'running' | 'again' = 'idle';
+  const reloadOnce = async (): Promise<void> => {
+    const result = await read();
+    if (result.ok) {
+      await bulkhead.reload(result.config);
+      logger.info({ connectors: result.config.connectors.size }, 'took the new config; changed connectors are replaced, others untouched');
+      return;
+    }
+    logger.error({ code: 'invalid_config', faults: result.faults.map(faultText) }, 'the new config has faults; the old one stays in force');
+  };
+  const run = async (): Promise<void> => {
+    do {
+      state = 'running';
+      await reloadOnce().catch((error: unknown) => {
+        const { code, message } = ProxyError.from(error);
+        logger.error({ code }, `the reload failed, the old config stays in force: ${message}`);
+      });
+    } while ((state as string) === 'again');
+    state = 'idle';
+  };
+  return () => {
+    if (state === 'idle') void run();
+    else state = 'again';
+  };
+}
+
+function watchedPaths(config: Config): readonly string[] {
+  const folders = [...config.connectors.values()].flatMap(({ source }) => (source.type === 'folder' ? [source.path] : []));
+  return [config.file, ...folders];
+}
+
+function portOf(text: string): number {
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port > 65_535) throw new InvalidArgumentError('It must be a whole number from 0 to 65535.');
+  return port;
+}
