@@ -1,12 +1,12 @@
 import type { JsonText } from '../lib/json-text.ts';
 
 /** One message, ended by LF. `params` must be what JSON.stringify takes. */
-export function encodeRequest(_id: string, _method: 'initialize' | 'ping' | 'shutdown', _params: object): Buffer {
-  throw new Error('not written yet');
+export function encodeRequest(id: string, method: 'initialize' | 'ping' | 'shutdown', params: object): Buffer {
+  return Buffer.from(`${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n`);
 }
 
-export function encodeNotification(_method: 'cancel', _params: object): Buffer {
-  throw new Error('not written yet');
+export function encodeNotification(method: 'cancel', params: object): Buffer {
+  return Buffer.from(`${JSON.stringify({ jsonrpc: '2.0', method, params })}\n`);
 }
 
 export interface InvokeFields {
@@ -33,18 +33,46 @@ export interface EngineData {
   readonly callbackUrl?: JsonText;
 }
 
+const engineDataNames = ['taskData', 'processInstanceId', 'processModelIdentifier', 'taskId', 'callbackUrl'] as const;
+
+/** Up to here one copy and one write are cheaper than several buffers. */
+const joinedBytesMax = 65_536;
+
 /** The `invoke` request with the caller’s bytes in it, to be written in order: one buffer when small, no copy of large values else. */
-export function encodeInvoke(_invoke: InvokeFields & { readonly id: string }): readonly Uint8Array[] {
-  throw new Error('not written yet');
+export function encodeInvoke(invoke: InvokeFields & { readonly id: string }): readonly Uint8Array[] {
+  return join([`{"jsonrpc":"2.0","id":${JSON.stringify(invoke.id)},"method":"invoke","params":`, ...paramsOf(invoke), '}}\n']);
 }
 
-/** What a `oneshot` connector, which has no `initialize`, is told beside the params of `invoke`. Empty objects may be left out. */
+/** What a `oneshot` connector, which has no `initialize`, is told beside the params of `invoke`. */
 export interface OneshotExtras {
   readonly config: Readonly<Record<string, unknown>>;
   readonly secrets: Readonly<Record<string, string>>;
 }
 
 /** The one document that a `oneshot` connector reads from stdin: the params of `invoke`, `config` and `secrets`, ended by LF. */
-export function encodeOneshot(_invoke: InvokeFields, _extras: OneshotExtras): readonly Uint8Array[] {
-  throw new Error('not written yet');
+export function encodeOneshot(invoke: InvokeFields, { config, secrets }: OneshotExtras): readonly Uint8Array[] {
+  return join([...paramsOf(invoke), `,"config":${JSON.stringify(config)},"secrets":${JSON.stringify(secrets)}}\n`]);
+}
+
+type Piece = string | JsonText;
+
+/** Without the closing brace. */
+function paramsOf({ command, input, context, engineData }: InvokeFields): readonly Piece[] {
+  // The context’s own object without its closing brace, so that the engine’s data can go on in it.
+  const { invocationId, deadline, attempt, traceparent } = context;
+  const scalars = JSON.stringify({ invocationId, deadline, attempt, traceparent }).slice(0, -1);
+  const pieces: Piece[] = [`{"command":${JSON.stringify(command)},"input":`, input, `,"context":${scalars}`];
+  for (const name of engineDataNames) {
+    const text = engineData[name];
+    if (text !== undefined) pieces.push(`,"${name}":`, text);
+  }
+  pieces.push('}');
+  return pieces;
+}
+
+/** All in one buffer when that is small; else texts encoded, and the caller’s bytes as they are. */
+function join(pieces: readonly Piece[]): readonly Uint8Array[] {
+  const buffers = pieces.map((piece) => (typeof piece === 'string' ? Buffer.from(piece) : piece));
+  const length = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
+  return length <= joinedBytesMax ? [Buffer.concat(buffers, length)] : buffers;
 }

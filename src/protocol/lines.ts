@@ -1,80 +1,141 @@
-import type { Member } from '../lib/json-scan.ts';
-import type { JsonText } from '../lib/json-text.ts';
-import type { LogParams, ProgressParams } from './messages.ts';
+import { type Breach, excerptBytes, type Mask, notAMessage, tooLarge } from './breach.ts';
+import { type Incoming, idOfBeginning, readLine } from './incoming.ts';
+import type { LineLimits } from './limits.ts';
+import { LineBuffer } from './line-buffer.ts';
 
-export interface LineLimits {
-  /** Bytes of one line, its line break not counted. */
-  readonly messageBytesMax: number;
-  /** Objects and arrays within one another, the message itself counted. */
-  readonly nestingMax: number;
-  /** Blank lines in a row. */
-  readonly blankLinesMax: number;
-  /** Bytes of one notification: it is parsed, unlike a result. */
-  readonly notificationBytesMax: number;
-}
-
-export const messageBytesMaxDefault = 32 * 1024 * 1024;
-export const nestingMaxDefault = 64;
-export const blankLinesMaxDefault = 64;
-export const notificationBytesMaxDefault = 256 * 1024;
-
-export const lineLimitsDefault: LineLimits = {
-  messageBytesMax: messageBytesMaxDefault,
-  nestingMax: nestingMaxDefault,
-  blankLinesMax: blankLinesMaxDefault,
-  notificationBytesMax: notificationBytesMaxDefault,
-};
-
-export type Incoming =
-  | {
-      readonly type: 'result';
-      readonly id: string;
-      readonly result: JsonText;
-      /** Members of an object `result`, when the reader met them on its way: handed to `readReply` they save a second scan. */
-      readonly members?: readonly Member[];
-      readonly lineBytes: number;
-    }
-  | { readonly type: 'error'; readonly id: string; readonly error: ErrorReply; readonly lineBytes: number }
-  /** An answer to `id` that cannot be passed on. Only that invocation fails; the connector lives. */
-  | { readonly type: 'invalid'; readonly id: string; readonly breach: Breach }
-  | { readonly type: 'notification'; readonly method: 'log'; readonly params: LogParams }
-  | { readonly type: 'notification'; readonly method: 'progress'; readonly params: ProgressParams };
-
-export interface ErrorReply {
-  readonly message: string;
-  readonly code?: number;
-  readonly data?: JsonText;
-}
-
-export interface Breach {
-  readonly code: 'protocol_violation' | 'invalid_result' | 'result_too_large';
-  /** May hold up to 200 bytes of what the connector wrote: mask secrets before it is shown. */
-  readonly message: string;
-  /** The request whose answer it was, when that could be told. */
-  readonly id?: string;
-}
+export type { Breach } from './breach.ts';
+export type { ErrorReply, Incoming } from './incoming.ts';
+export { type LineLimits, lineLimitsDefault } from './limits.ts';
 
 export interface LineHandlers {
   message(message: Incoming): void;
   /** Called at most once; nothing is told after it. */
   breach(breach: Breach): void;
+  /** Applied to what the connector wrote before any of it is put into a message. Default: nothing is masked. */
+  readonly mask?: Mask;
 }
 
-/** Bytes of a connector’s stdout to messages. Linear in the bytes however they are split; ends at the first breach. */
-export class LineReader {
-  constructor(_limits: LineLimits, _handlers: LineHandlers) {}
+const lineFeed = 0x0a;
+const openBrace = 0x7b;
 
-  push(_chunk: Uint8Array): void {
-    throw new Error('not written yet');
+/**
+ * Bytes of a connector’s stdout to messages. Linear in the bytes however they are split; the same messages however they are split.
+ * Ends at the first breach, within the chunk that holds it.
+ */
+export class LineReader {
+  readonly #limits: LineLimits;
+  readonly #handlers: LineHandlers;
+  readonly #mask: Mask;
+  readonly #line = new LineBuffer();
+  #blankLines = 0;
+  #isStopped = false;
+
+  constructor(limits: LineLimits, handlers: LineHandlers) {
+    this.#limits = limits;
+    this.#handlers = handlers;
+    this.#mask = handlers.mask ?? ((text) => text);
+  }
+
+  push(chunk: Uint8Array): void {
+    // As a Buffer, whose search for one byte is the machine’s memchr.
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    let from = 0;
+    while (!this.#isStopped && from < bytes.length) {
+      const at = bytes.indexOf(lineFeed, from);
+      const end = at === -1 ? bytes.length : at;
+      this.#part(bytes.subarray(from, end), at === -1);
+      from = end + 1;
+    }
   }
 
   /** stdout ended. Bytes of an unfinished line are a breach. */
   end(): void {
-    throw new Error('not written yet');
+    if (this.#isStopped) return;
+    const line = this.#line.take(Buffer.of());
+    if (isBlank(line)) this.stop();
+    else if (mayBeMessage(line)) this.#break(cutOff(line.length));
+    else this.#break(wrongBeginning(line, this.#mask));
   }
 
   /** Ignores everything from here on, also the rest of the current chunk. For breaches that only the worker can see. */
   stop(): void {
-    throw new Error('not written yet');
+    this.#isStopped = true;
+    this.#line.clear();
   }
+
+  #part(part: Buffer, isUnfinished: boolean): void {
+    if (this.#line.length + part.length > this.#limits.messageBytesMax) this.#breakOverlong(part);
+    else if (isUnfinished) this.#keep(part);
+    else this.#take(this.#line.take(part));
+  }
+
+  /** Part of a line whose end is still to come: text that will never be a message is told early, for its end may never come. */
+  #keep(part: Buffer): void {
+    const before = this.#line.length;
+    this.#line.append(part);
+    if (before > excerptBytes || this.#line.length <= excerptBytes) return;
+    const beginning = this.#line.peek(excerptBytes + 1);
+    if (!mayBeMessage(beginning)) this.#break(wrongBeginning(beginning, this.#mask));
+  }
+
+  #breakOverlong(part: Buffer): void {
+    const { messageBytesMax } = this.#limits;
+    this.#line.append(part.subarray(0, excerptBytes + 1));
+    const beginning = this.#line.peek(Math.min(excerptBytes, messageBytesMax) + 1);
+    if (mayBeMessage(beginning)) this.#break(tooLarge(messageBytesMax, idOfBeginning(beginning)));
+    else this.#break(wrongBeginning(beginning, this.#mask));
+  }
+
+  #take(line: Buffer): void {
+    if (isBlank(line)) {
+      this.#countBlank();
+      return;
+    }
+    this.#blankLines = 0;
+    if (!mayBeMessage(line)) {
+      this.#break(wrongBeginning(line, this.#mask));
+      return;
+    }
+    const reading = readLine(line, this.#limits, this.#mask);
+    if (reading.ok) this.#handlers.message(reading.message);
+    else this.#break(reading.breach);
+  }
+
+  #countBlank(): void {
+    this.#blankLines += 1;
+    if (this.#blankLines <= this.#limits.blankLinesMax) return;
+    const message = `The connector wrote more than ${this.#limits.blankLinesMax} blank lines in a row to stdout. Write messages only.`;
+    this.#break({ code: 'protocol_violation', message });
+  }
+
+  #break(breach: Breach): void {
+    this.stop();
+    this.#handlers.breach(breach);
+  }
+}
+
+function cutOff(bytes: number): Breach {
+  const message = `The connector’s stdout ended within a message, after ${bytes} bytes without a line break. End each message with LF.`;
+  return { code: 'protocol_violation', message };
+}
+
+function wrongBeginning(beginning: Buffer, mask: Mask): Breach {
+  const isArray = beginning[firstVisible(beginning)] === 0x5b;
+  return notAMessage(beginning, mask, isArray ? 'an array; there are no batches' : 'it does not begin with {');
+}
+
+/** Whether the first byte that is not blank is a brace; also of what is blank as far as it goes. */
+function mayBeMessage(line: Buffer): boolean {
+  const at = firstVisible(line);
+  return at === line.length || line[at] === openBrace;
+}
+
+function isBlank(line: Buffer): boolean {
+  return firstVisible(line) === line.length;
+}
+
+function firstVisible(line: Buffer): number {
+  let at = 0;
+  while (at < line.length && (line[at] === 0x20 || line[at] === 0x09 || line[at] === 0x0d)) at += 1;
+  return at;
 }

@@ -82,6 +82,18 @@ export const OneshotDocumentSchema = v.object({
   secrets: v.optional(InitializeParamsSchema.entries.secrets),
 });
 
+/** A media type, with parameters or without. */
+const mimetype = v.pipe(
+  v.string(),
+  v.maxLength(256),
+  v.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*(;[\t\x20-\x7e]*)?$/, 'must be a media type such as text/plain'),
+);
+
+const headers = v.record(
+  v.pipe(v.string(), v.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/, 'a header’s name must be a token such as X-Request-Id')),
+  v.pipe(v.string(), v.regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'a header’s value must have no line break and no other control character')),
+);
+
 /**
  * Also the one document that a `oneshot` connector writes to stdout. Either `body`, from which the proxy makes the engine's envelope,
  * or `spiff`, a result in the engine's own form (an envelope of version 2, or the older `{response, mimetype, status}`) that is passed
@@ -89,9 +101,9 @@ export const OneshotDocumentSchema = v.object({
  */
 export const InvokeResultSchema = v.looseObject({
   body: v.optional(json),
-  mimetype: v.optional(v.string()),
+  mimetype: v.optional(mimetype),
   httpStatus: v.optional(v.pipe(v.number(), v.integer(), v.minValue(100), v.maxValue(599))),
-  headers: v.optional(v.record(v.string(), v.string())),
+  headers: v.optional(headers),
   /** Lines for the modeler, shown as `spiff__logs`. */
   logs: v.optional(v.array(v.string())),
   spiff: v.optional(json),
@@ -102,7 +114,9 @@ export const InvokeResultSchema = v.looseObject({
 /** `data` of a JSON-RPC error that answers `invoke`; also, with `message`, the `error` of a `oneshot` reply. */
 export const InvokeErrorDataSchema = v.looseObject({
   /** Matched by the engine's boundary events. Default: `connector_failed`. */
-  errorCode: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$/))),
+  errorCode: v.optional(
+    v.pipe(v.string(), v.regex(/^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$/, 'must be 1 to 128 of letters, digits, _, ., : and -')),
+  ),
   httpStatus: v.optional(v.pipe(v.number(), v.integer(), v.minValue(400), v.maxValue(599))),
   retryable: v.optional(v.boolean()),
   detail: v.optional(json),

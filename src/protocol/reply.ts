@@ -1,7 +1,11 @@
-import type { Member } from '../lib/json-scan.ts';
-import type { JsonText } from '../lib/json-text.ts';
-import type { Breach, ErrorReply } from './lines.ts';
-import type { InitializeResult } from './messages.ts';
+import * as v from 'valibot';
+import { type Member, scanJson } from '../lib/json-scan.ts';
+import { type JsonText, memberText, trustJsonText } from '../lib/json-text.ts';
+import { type Breach, escapeUnprintable, type Mask, notAMessage, tooLarge } from './breach.ts';
+import { type Checked, parseChecked } from './checked-parse.ts';
+import { type ErrorReply, nonFiniteResult } from './incoming.ts';
+import { messageMembersMax, replyFieldBytesMax } from './limits.ts';
+import { type InitializeResult, InitializeResultSchema, InvokeErrorDataSchema, InvokeResultSchema } from './messages.ts';
 
 /** What the connector answered, its values as its own text. */
 export type Reply =
@@ -40,23 +44,123 @@ export interface OneshotLimits {
   readonly nestingMax: number;
 }
 
-/** The `result` of an answer to `invoke`. `body` and `spiff` are taken as text; the rest is checked. `members` saves a scan when known. */
-export function readReply(_result: JsonText, _members?: readonly Member[]): ReplyReading {
-  throw new Error('not written yet');
+/**
+ * The `result` of an answer to `invoke`. `body` and `spiff` are taken as text and never parsed; the rest is checked. `members` are those
+ * of `result` when they are known already, which saves a scan.
+ */
+export function readReply(result: JsonText, members?: readonly Member[]): ReplyReading {
+  if (result[0] !== 0x7b) return invalid('it is not an object with "body" or "spiff"');
+  const texts = textsByKey(result, members);
+  if (typeof texts === 'string') return invalid(texts);
+  const fields = parseFields(ReplyFieldsSchema, replyFieldNames, texts);
+  if (!fields.ok) return invalid(fields.reason);
+  const { accepted = false, logs = [], mimetype, httpStatus, headers } = fields.value;
+  const body = texts.get('body');
+  const spiff = texts.get('spiff');
+  if (spiff !== undefined) {
+    if (body !== undefined) return invalid('it has both "body" and "spiff"; give one');
+    if (spiff[0] !== 0x7b) return invalid('"spiff" is not an object');
+    return { ok: true, accepted, reply: { type: 'spiff', result: spiff, logs } };
+  }
+  if (body === undefined && !accepted) return invalid('it has neither "body" nor "spiff"');
+  const reply: Reply = {
+    type: 'body',
+    body: body ?? trustJsonText(Buffer.from('null')),
+    logs,
+    ...(mimetype === undefined ? {} : { mimetype }),
+    ...(httpStatus === undefined ? {} : { httpStatus }),
+    ...(headers === undefined ? {} : { headers }),
+  };
+  return { ok: true, accepted, reply };
 }
 
-export function readError(_error: ErrorReply): ConnectorError {
-  throw new Error('not written yet');
+export function readError({ message, data }: ErrorReply): ConnectorError {
+  if (data === undefined) return { errorCode: 'connector_failed', message };
+  // What a library puts there on its own, a traceback say, is worth showing.
+  if (data[0] !== 0x7b) return { errorCode: 'connector_failed', message, detail: data };
+  return errorOf(message, textsByKey(data, undefined));
 }
 
 /** The `result` of an answer to `initialize`, parsed and checked. */
 export function readInitialize(
-  _result: JsonText,
+  result: JsonText,
 ): { readonly ok: true; readonly result: InitializeResult } | { readonly ok: false; readonly breach: Breach } {
-  throw new Error('not written yet');
+  const parsed = parseChecked(InitializeResultSchema, result);
+  if (parsed.ok) return { ok: true, result: parsed.value };
+  const message = `The connector’s answer to initialize is wrong: ${escapeUnprintable(parsed.reason)}. See docs/protocol.md.`;
+  return { ok: false, breach: { code: 'protocol_violation', message } };
 }
 
-/** Everything that a `oneshot` connector wrote to stdout. */
-export function readOneshot(_stdout: Uint8Array, _limits: OneshotLimits): OneshotReading {
-  throw new Error('not written yet');
+/** Everything that a `oneshot` connector wrote to stdout: one document, which may have line breaks. */
+export function readOneshot(
+  stdout: Uint8Array,
+  { messageBytesMax, nestingMax }: OneshotLimits,
+  mask: Mask = (text) => text,
+): OneshotReading {
+  if (stdout.length > messageBytesMax) return { type: 'breach', breach: tooLarge(messageBytesMax, undefined) };
+  const scan = scanJson(stdout, { nestingMax, allowNonFinite: true, membersMax: messageMembersMax });
+  if (!scan.ok) return { type: 'breach', breach: notAMessage(stdout, mask, `byte ${scan.offset}: ${scan.reason}`) };
+  if (scan.nonFinite) return { type: 'breach', breach: nonFiniteResult() };
+  const texts = textsByKey(stdout, scan.members);
+  const error = typeof texts === 'string' ? undefined : texts.get('error');
+  if (error !== undefined) return readOneshotError(error);
+  const document = memberText(stdout, { key: '', memberStart: 0, valueStart: scan.start, valueEnd: scan.end });
+  const reading = readReply(document, scan.start === 0 ? scan.members : undefined);
+  if (!reading.ok) return { type: 'breach', breach: reading.breach };
+  return { type: 'reply', reply: reading.reply, accepted: reading.accepted };
+}
+
+function readOneshotError(error: JsonText): OneshotReading {
+  const texts = textsByKey(error, undefined);
+  const messageText = typeof texts === 'string' ? undefined : texts.get('message');
+  const message = messageText === undefined ? undefined : parseChecked(v.string(), messageText);
+  if (message?.ok !== true) return { type: 'breach', breach: invalid('its "error" is not an object with the text "message"').breach };
+  return { type: 'error', error: errorOf(message.value, texts) };
+}
+
+/** Members by key, the last of a key that occurs twice, as text; or what is wrong with them. */
+function textsByKey(text: Uint8Array, known: readonly Member[] | undefined): Texts | string {
+  const scan = known === undefined ? scanJson(text, { nestingMax: Number.POSITIVE_INFINITY, membersMax: messageMembersMax }) : undefined;
+  if (scan?.ok === false) return scan.reason;
+  const texts = new Map((known ?? scan?.members ?? []).map((member) => [member.key, memberText(text, member)]));
+  return texts.has('__proto__') ? 'a key is __proto__' : texts;
+}
+
+type Texts = ReadonlyMap<string, JsonText>;
+
+const ReplyFieldsSchema = v.pick(InvokeResultSchema, ['mimetype', 'httpStatus', 'headers', 'logs', 'accepted']);
+const replyFieldNames = Object.keys(ReplyFieldsSchema.entries);
+const ErrorFieldsSchema = v.pick(InvokeErrorDataSchema, ['errorCode', 'httpStatus', 'retryable']);
+const errorFieldNames = Object.keys(ErrorFieldsSchema.entries);
+
+/** The named members as a value of the schema; everything else in the text is left unread. */
+function parseFields<S extends v.GenericSchema>(schema: S, names: readonly string[], texts: Texts): Checked<v.InferOutput<S>> {
+  const present = names.filter((name) => texts.has(name));
+  const tooLong = present.find((name) => (texts.get(name)?.length ?? 0) > replyFieldBytesMax);
+  if (tooLong !== undefined) return { ok: false, reason: `"${tooLong}" has more than ${replyFieldBytesMax} bytes` };
+  const text = `{${present.map((name) => `"${name}":${Buffer.from(texts.get(name) ?? []).toString()}`).join(',')}}`;
+  return parseChecked(schema, trustJsonText(Buffer.from(text)));
+}
+
+function errorOf(message: string, texts: Texts | string): ConnectorError {
+  const fields =
+    typeof texts === 'string' ? ({ ok: false, reason: texts } as const) : parseFields(ErrorFieldsSchema, errorFieldNames, texts);
+  if (!fields.ok) {
+    const note = `(The rest of this error was not used: ${escapeUnprintable(fields.reason)}.)`;
+    return { errorCode: 'connector_failed', message: `${message} ${note}` };
+  }
+  const { errorCode = 'connector_failed', httpStatus, retryable } = fields.value;
+  const detail = typeof texts === 'string' ? undefined : texts.get('detail');
+  return {
+    errorCode,
+    message,
+    ...(httpStatus === undefined ? {} : { httpStatus }),
+    ...(retryable === undefined ? {} : { retryable }),
+    ...(detail === undefined ? {} : { detail }),
+  };
+}
+
+function invalid(reason: string): { readonly ok: false; readonly breach: Breach } {
+  const message = `The command ran, but its result cannot be passed on: ${escapeUnprintable(reason)}. See docs/protocol.md.`;
+  return { ok: false, breach: { code: 'invalid_result', message } };
 }

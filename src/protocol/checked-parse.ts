@@ -1,0 +1,36 @@
+import * as v from 'valibot';
+import type { JsonText } from '../lib/json-text.ts';
+
+export type Checked<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string };
+
+/**
+ * Parses text that the scanner has checked, for the few parts of a message that the proxy itself reads. Refuses a `__proto__` key, which
+ * could reach the prototype of an object that is made from it, and a number too large for a double, which would become Infinity.
+ */
+export function parseChecked<S extends v.GenericSchema>(schema: S, text: JsonText): Checked<v.InferOutput<S>> {
+  const value: unknown = JSON.parse(Buffer.from(text.buffer, text.byteOffset, text.length).toString());
+  const fault = faultOf(value);
+  if (fault !== undefined) return { ok: false, reason: fault };
+  const parsed = v.safeParse(schema, value, { abortEarly: true });
+  return parsed.success ? { ok: true, value: parsed.output } : { ok: false, reason: reasonOf(parsed.issues[0]) };
+}
+
+/** The path and what was expected there; never what was found. */
+function reasonOf(issue: v.BaseIssue<unknown>): string {
+  const path = v.getDotPath(issue);
+  // A validation’s own words say what is right; the words of a type would repeat what was found.
+  const fault = issue.kind === 'validation' ? issue.message : `expected ${issue.expected}`;
+  return path === null ? fault : `${path}: ${fault}`;
+}
+
+/** Recursion is bounded by the nesting that the scanner let pass. */
+function faultOf(value: unknown): string | undefined {
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : 'a number is too large';
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (Object.hasOwn(value, '__proto__')) return 'a key is __proto__';
+  for (const item of Object.values(value)) {
+    const fault = faultOf(item);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}

@@ -1,0 +1,29 @@
+/** What a connector may write to stdout; one byte or line more is a breach. */
+export interface LineLimits {
+  /** Bytes of one line, LF not counted. */
+  readonly messageBytesMax: number;
+  /** Objects and arrays within one another, the message itself counted. */
+  readonly nestingMax: number;
+  /** Blank lines in a row. */
+  readonly blankLinesMax: number;
+  /** Bytes of one notification: it is parsed, unlike a result. */
+  readonly notificationBytesMax: number;
+}
+
+export const messageBytesMaxDefault = 32 * 1024 * 1024;
+export const nestingMaxDefault = 64;
+export const blankLinesMaxDefault = 64;
+export const notificationBytesMaxDefault = 256 * 1024;
+
+export const lineLimitsDefault: LineLimits = {
+  messageBytesMax: messageBytesMaxDefault,
+  nestingMax: nestingMaxDefault,
+  blankLinesMax: blankLinesMaxDefault,
+  notificationBytesMax: notificationBytesMaxDefault,
+};
+
+/** Members of one message or one result that are looked at; more than any message has. */
+export const messageMembersMax = 64;
+
+/** Bytes of what is parsed of a reply beside its body: `headers` and `logs`, each. */
+export const replyFieldBytesMax = 256 * 1024;

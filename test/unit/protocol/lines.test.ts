@@ -1,0 +1,327 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type Breach, type Incoming, type LineLimits, LineReader, lineLimitsDefault } from '../../../src/protocol/lines.ts';
+import { jsonTexts } from '../../helpers/json-arbitraries.ts';
+
+interface Reading {
+  readonly messages: readonly Incoming[];
+  readonly breaches: readonly Breach[];
+}
+
+function read(chunks: readonly (Uint8Array | string)[], limits: Partial<LineLimits> = {}, mask?: (text: string) => string): Reading {
+  const messages: Incoming[] = [];
+  const breaches: Breach[] = [];
+  const reader = new LineReader(
+    { ...lineLimitsDefault, ...limits },
+    { message: (message) => messages.push(message), breach: (breach) => breaches.push(breach), ...(mask === undefined ? {} : { mask }) },
+  );
+  for (const chunk of chunks) reader.push(Buffer.from(chunk));
+  reader.end();
+  return { messages, breaches };
+}
+
+/** For comparing: bytes as text, and without `members`, which only the shortest way of reading finds. */
+function told({ messages, breaches }: Reading): unknown {
+  return JSON.parse(
+    JSON.stringify({ messages, breaches }, (key, value: unknown) => {
+      if (key === 'members') return undefined;
+      if (value instanceof Uint8Array) return Buffer.from(value).toString();
+      return isSerialisedBuffer(value) ? Buffer.from(value.data).toString() : value;
+    }),
+  );
+}
+
+function isSerialisedBuffer(value: unknown): value is { data: number[] } {
+  return typeof value === 'object' && value !== null && 'type' in value && value.type === 'Buffer' && 'data' in value;
+}
+
+function breachOf(text: string | Uint8Array, limits: Partial<LineLimits> = {}): Breach {
+  const { messages, breaches } = read([text], limits);
+  expect(messages).toEqual([]);
+  expect(breaches).toHaveLength(1);
+  return breaches[0]!;
+}
+
+const answer = '{"jsonrpc":"2.0","id":"a1","result":{"body":1}}\n';
+
+describe('messages', () => {
+  test.each([
+    ['JSON.stringify’s layout', '{"jsonrpc":"2.0","id":"a1","result":{"body":1.0}}\n', '{"body":1.0}'],
+    ['Python’s layout', '{"jsonrpc": "2.0", "id": "a1", "result": {"body": 1e400}}\n', '{"body": 1e400}'],
+    ['another order', '{"result":{"10":1,"9":123456789012345678901},"id":"a1","jsonrpc":"2.0"}\n', '{"10":1,"9":123456789012345678901}'],
+    ['CR LF', '{"jsonrpc":"2.0","id":"a1","result":{}}\r\n', '{}'],
+    ['CR between tokens', '{"jsonrpc":"2.0","id":"a1","result":{\r"a":\r1}}\n', '{ "a": 1}'],
+    ['white space around', ' \t{ "jsonrpc" : "2.0" , "id" : "a1" , "result" : null } \n', 'null'],
+    ['an escaped id', '{"jsonrpc":"2.0","id":"\\u00611","result":"\\ud800"}\n', '"\\ud800"'],
+    ['more members', '{"jsonrpc":"2.0","id":"a1","result":[1,2],"extra":{"a":1}}\n', '[1,2]'],
+    ['blank lines before', '\n\r\n  \n{"jsonrpc":"2.0","id":"a1","result":true}\n', 'true'],
+  ])('a result in %s keeps its text', (_layout, line, expected) => {
+    const { messages, breaches } = read([line]);
+    expect(breaches).toEqual([]);
+    const message = messages[0]!;
+    if (message.type !== 'result') throw new Error(message.type);
+    expect(message.id).toBe('a1');
+    expect(Buffer.from(message.result).toString()).toBe(expected);
+    expect(message.lineBytes).toBe(Buffer.byteLength(line.trimStart().length < line.length ? line.split('\n').at(-2)! : line.slice(0, -1)));
+  });
+
+  test('the members of a result in a known layout come along, by offsets of the result', () => {
+    const { messages } = read(['{"jsonrpc":"2.0","id":"a1","result":{"body":[1,2],"mimetype":"a/b"}}\n']);
+    const message = messages[0]!;
+    if (message.type !== 'result') throw new Error(message.type);
+    const texts = message.members?.map(({ key, valueStart, valueEnd }) => [
+      key,
+      Buffer.from(message.result.subarray(valueStart, valueEnd)).toString(),
+    ]);
+    expect(texts).toEqual([
+      ['body', '[1,2]'],
+      ['mimetype', '"a/b"'],
+    ]);
+  });
+
+  test('an error keeps its data as text', () => {
+    const line = '{"jsonrpc":"2.0","id":"a1","error":{"code":-32000,"message":"no \\"x\\"","data":{"errorCode":"E","detail":{"n":1.0}}}}\n';
+    expect(told(read([line]))).toEqual({
+      messages: [
+        {
+          type: 'error',
+          id: 'a1',
+          error: { message: 'no "x"', code: -32000, data: '{"errorCode":"E","detail":{"n":1.0}}' },
+          lineBytes: line.length - 1,
+        },
+      ],
+      breaches: [],
+    });
+  });
+
+  test('notifications are parsed', () => {
+    const lines = [
+      '{"jsonrpc":"2.0","method":"log","params":{"message":"hi","level":"warn","fields":{"a":[1,{"b":null}]}}}',
+      '{"jsonrpc":"2.0","method":"log","params":{"message":"hi"}}',
+      '{"jsonrpc":"2.0","method":"progress","params":{"invocationId":"i","progress":0.5,"total":1}}',
+    ];
+    expect(read([`${lines.join('\n')}\n`])).toEqual({
+      messages: [
+        { type: 'notification', method: 'log', params: { message: 'hi', level: 'warn', fields: { a: [1, { b: null }] } } },
+        { type: 'notification', method: 'log', params: { message: 'hi', level: 'info' } },
+        { type: 'notification', method: 'progress', params: { invocationId: 'i', progress: 0.5, total: 1 } },
+      ],
+      breaches: [],
+    });
+  });
+
+  test.each(['NaN', 'Infinity', '-Infinity', '[{"a":NaN}]'])('a result with %s spoils its own invocation only', (value) => {
+    const { messages, breaches } = read([`{"jsonrpc": "2.0", "id": "a1", "result": {"body": ${value}}}\n`, answer]);
+    expect(breaches).toEqual([]);
+    expect(messages[0]).toMatchObject({ type: 'invalid', id: 'a1', breach: { code: 'invalid_result', id: 'a1' } });
+    expect(messages[1]).toMatchObject({ type: 'result' });
+  });
+
+  test('__proto__ within a result is the connector’s own affair', () => {
+    expect(read(['{"jsonrpc":"2.0","id":"a1","result":{"body":{"__proto__":1}}}\n']).breaches).toEqual([]);
+  });
+});
+
+describe('breaches', () => {
+  test.each([
+    ['text', 'hello\n', 'no message (it does not begin with {): "hello". Print to stderr, or use an SDK, which moves stdout away.'],
+    ['a batch', '[{"jsonrpc":"2.0","id":"a","result":1}]\n', 'an array; there are no batches'],
+    ['a lone scalar', '42\n', '"42"'],
+    ['Python’s repr', "{'a': 1}\n", 'byte 1: a key in double quotes is expected): "{\'a\': 1}"'],
+    ['two messages on a line', `${answer.trimEnd()}${answer}`, 'something follows the value'],
+    ['control characters', '\u001b[31mred\u0000\\\n', '"\\x1b[31mred\\x00\\\\"'],
+    ['a message without version', '{"id":"a","result":1}\n', 'without the member "jsonrpc": "2.0"'],
+    ['a message of version 1', '{"jsonrpc":"1.0","id":"a","result":1}\n', 'without the member "jsonrpc": "2.0"'],
+    ['a request', '{"jsonrpc":"2.0","id":"a","method":"sampling","params":{}}\n', 'that is a request'],
+    ['an unknown notification', '{"jsonrpc":"2.0","method":"hello","params":{}}\n', 'with the method "hello"'],
+    ['neither id nor method', '{"jsonrpc":"2.0","result":1}\n', 'neither an id nor a method'],
+    ['a number as id', '{"jsonrpc":"2.0","id":1,"result":1}\n', 'with an id that the proxy never sent'],
+    ['a long id', `{"jsonrpc":"2.0","id":"${'a'.repeat(65)}","result":1}\n`, 'with an id that the proxy never sent'],
+    ['id null', '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}\n', 'Parse error'],
+    ['result and error', '{"jsonrpc":"2.0","id":"a","result":1,"error":{"message":"x"}}\n', 'exactly one of result and error'],
+    ['neither result nor error', '{"jsonrpc":"2.0","id":"a"}\n', 'exactly one of result and error'],
+    ['an id twice', '{"jsonrpc":"2.0","id":"a","id":"b","result":1}\n', 'with the member id twice'],
+    ['a result twice', '{"jsonrpc":"2.0","id":"a","result":1,"result":2}\n', 'with the member result twice'],
+    ['__proto__ beside the id', '{"jsonrpc":"2.0","id":"a","result":1,"__proto__":{}}\n', 'with a key __proto__'],
+    [
+      '__proto__ within params',
+      '{"jsonrpc":"2.0","method":"log","params":{"message":"m","fields":{"a":[{"__proto__":1}]}}}\n',
+      '__proto__',
+    ],
+    ['__proto__ within an error', '{"jsonrpc":"2.0","id":"a","error":{"message":"m","__proto__":1}}\n', '__proto__'],
+    ['NaN in a notification', '{"jsonrpc":"2.0","method":"log","params":{"message":"m","fields":{"a":NaN}}}\n', 'NaN or Infinity'],
+    [
+      'an infinity in a notification',
+      '{"jsonrpc":"2.0","method":"progress","params":{"invocationId":"i","progress":1e400}}\n',
+      'too large',
+    ],
+    ['a log without message', '{"jsonrpc":"2.0","method":"log"}\n', 'message: expected'],
+    ['a wrong level', '{"jsonrpc":"2.0","method":"log","params":{"message":"m","level":"loud"}}\n', 'level: expected'],
+    ['an error without message', '{"jsonrpc":"2.0","id":"a","error":{"code":1}}\n', 'it has no message'],
+    ['an error that is text', '{"jsonrpc":"2.0","id":"a","error":"no"}\n', 'it has no message'],
+    ['an end within a message', '{"jsonrpc":"2.0","id":"a"', 'ended within a message, after 25 bytes'],
+    ['an end within text', 'Traceback', '"Traceback"'],
+  ])('%s', (_name, text, expected) => {
+    const breach = breachOf(text);
+    expect(breach.code).toBe('protocol_violation');
+    expect(breach.message).toContain(expected);
+  });
+
+  test('bytes that are not UTF-8', () => {
+    const line = Buffer.concat([Buffer.from('{"jsonrpc":"2.0","id":"a","result":"'), Buffer.of(0xff, 0xfe), Buffer.from('"}\n')]);
+    expect(breachOf(line)).toMatchObject({ code: 'protocol_violation', message: expect.stringContaining('it is not UTF-8') as string });
+  });
+
+  test('nesting, the message counted', () => {
+    const nested = (depth: number) => `{"jsonrpc":"2.0","id":"a","result":${'['.repeat(depth)}${']'.repeat(depth)}}\n`;
+    expect(read([nested(63)]).messages).toHaveLength(1);
+    expect(breachOf(nested(64)).message).toContain('nested deeper than 64');
+    expect(breachOf(nested(1_000_000)).message).toContain('nested deeper than 64');
+    expect(breachOf(nested(3), { nestingMax: 3 }).message).toContain('nested deeper than 3');
+  });
+
+  test('the size of a message, and whose answer it was', () => {
+    const line = (bytes: number) => `{"jsonrpc":"2.0","id":"a1","result":"${'x'.repeat(bytes - 39)}"}\n`;
+    expect(read([line(500)], { messageBytesMax: 500 }).messages).toHaveLength(1);
+    const breach = breachOf(line(501), { messageBytesMax: 500 });
+    expect(breach).toMatchObject({ code: 'result_too_large', id: 'a1' });
+    expect(breach.message).toContain('more than 500 bytes');
+    expect(breachOf(line(lineLimitsDefault.messageBytesMax + 1)).code).toBe('result_too_large');
+  });
+
+  test('a line that never ends keeps no more than the limit', () => {
+    const messages: Incoming[] = [];
+    const breaches: Breach[] = [];
+    const limits = { ...lineLimitsDefault, messageBytesMax: 8_000_000 };
+    const reader = new LineReader(limits, { message: (m) => messages.push(m), breach: (b) => breaches.push(b) });
+    reader.push(Buffer.from('{"jsonrpc":"2.0","id":"a1","result":"'));
+    const chunk = Buffer.alloc(65_536, 'x');
+    const before = process.memoryUsage().arrayBuffers;
+    for (let count = 0; count < 10_000; count += 1) reader.push(chunk);
+    expect(breaches).toMatchObject([{ code: 'result_too_large', id: 'a1' }]);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(40_000_000);
+  });
+
+  test('blank lines in a row', () => {
+    expect(read(['\n'.repeat(64), answer, ' \r\n'.repeat(64), answer]).messages).toHaveLength(2);
+    expect(breachOf('\n'.repeat(65)).message).toContain('more than 64 blank lines');
+    expect(breachOf('\n\n\n', { blankLinesMax: 2 }).message).toContain('more than 2 blank lines');
+  });
+
+  test('the size of a notification', () => {
+    const line = (bytes: number) => `{"jsonrpc":"2.0","method":"log","params":{"message":"${'x'.repeat(bytes - 56)}"}}\n`;
+    expect(read([line(300)], { notificationBytesMax: 300 }).messages).toHaveLength(1);
+    expect(breachOf(line(301), { notificationBytesMax: 300 }).message).toContain('more than 300 bytes');
+    expect(breachOf(line(lineLimitsDefault.notificationBytesMax + 1)).message).toContain('a notification of more than');
+  });
+
+  test('an excerpt is cut at 200 characters and secrets in it are masked first, also one across the cut', () => {
+    const secret = 'hunter2-hunter2-hunter2';
+    const mask = (text: string) => text.replaceAll(secret, '***');
+    const [breach] = read([`${'a'.repeat(190)}${secret}${'b'.repeat(5000)}\n`], {}, mask).breaches;
+    expect(breach?.message).toContain(`"${'a'.repeat(190)}***bbbbbbb…"`);
+    expect(read([`{"x": ${secret}}\n`], {}, mask).breaches[0]?.message).toContain('"{\\"x\\": ***}"'.replaceAll('\\', ''));
+  });
+
+  test('text without a line break is told as soon as it is long enough to show', () => {
+    const breaches: Breach[] = [];
+    const reader = new LineReader(lineLimitsDefault, { message: () => undefined, breach: (breach) => breaches.push(breach) });
+    reader.push(Buffer.alloc(1024, 'Enter password: '));
+    expect(breaches).toEqual([]);
+    reader.push(Buffer.from('E'));
+    expect(breaches).toHaveLength(1);
+  });
+});
+
+describe('ends', () => {
+  test('at the first breach, within the chunk that holds it', () => {
+    const { messages, breaches } = read([`${answer}oops\n${answer}oops\n`, answer, 'oops\n']);
+    expect(messages).toHaveLength(1);
+    expect(breaches).toHaveLength(1);
+  });
+
+  test('when the worker stops it from a message, within the chunk', () => {
+    let count = 0;
+    const reader = new LineReader(lineLimitsDefault, {
+      message() {
+        count += 1;
+        reader.stop();
+      },
+      breach: () => expect.unreachable(),
+    });
+    reader.push(Buffer.from(`${answer.repeat(1000)}oops`));
+    reader.push(Buffer.from(answer));
+    reader.end();
+    expect(count).toBe(1);
+  });
+
+  test('silently after whole messages and blanks', () => {
+    expect(read([answer, '  ']).breaches).toEqual([]);
+    expect(read([]).breaches).toEqual([]);
+  });
+});
+
+describe('however the bytes are split', () => {
+  const piece = fc.oneof(
+    { weight: 6, arbitrary: jsonTexts(3).map((text) => `{"jsonrpc":"2.0","id":"a1","result":${text.replace(/\n/g, ' ')}}\n`) },
+    { weight: 2, arbitrary: jsonTexts(3).map((text) => `{"id":"é","result":${text.replace(/\n/g, ' ')}, "jsonrpc":"2.0"}\n`) },
+    { weight: 2, arbitrary: fc.constantFrom('\n', ' \r\n', '{"jsonrpc": "2.0", "id": "b", "result": NaN}\r\n') },
+    { weight: 2, arbitrary: fc.constant('{"jsonrpc":"2.0","method":"log","params":{"message":"m"}}\n') },
+    { weight: 1, arbitrary: fc.constantFrom('x'.repeat(2000), ' '.repeat(1100), '{"jsonrpc":"2.0","id":"c1","result":"', '[', '{') },
+    { weight: 1, arbitrary: fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes).toString('latin1')) },
+  );
+  const stream = fc.array(piece, { maxLength: 8 }).map((pieces) => Buffer.from(pieces.join('')));
+  const limits = fc.constantFrom<Partial<LineLimits>>(
+    {},
+    { messageBytesMax: 60 },
+    { messageBytesMax: 1500 },
+    { blankLinesMax: 1, nestingMax: 3 },
+  );
+
+  test('the same messages and the same breach', () => {
+    void fc.assert(
+      fc.property(stream, limits, fc.array(fc.nat(4000), { maxLength: 12 }), (bytes, limit, cuts) => {
+        const whole = told(read([bytes], limit));
+        const places = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b);
+        const chunks = [0, ...places].map((place, index) => bytes.subarray(place, places[index] ?? bytes.length));
+        expect(told(read(chunks, limit))).toEqual(whole);
+        const single = Array.from(bytes, (_, index) => bytes.subarray(index, index + 1));
+        expect(told(read(single, limit))).toEqual(whole);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('random bytes never throw, never tell two breaches, and end in at most one answer a line', () => {
+    const bytes = fc.oneof(
+      fc.uint8Array({ maxLength: 300 }),
+      fc.array(fc.constantFrom(...Buffer.from('{}[]":,\n\r jsonrpc2.0id"a')), { maxLength: 200 }).map((list) => Buffer.from(list)),
+    );
+    void fc.assert(
+      fc.property(fc.array(bytes, { maxLength: 6 }), (chunks) => {
+        const { breaches, messages } = read(chunks);
+        expect(breaches.length).toBeLessThanOrEqual(1);
+        expect(messages.length).toBeLessThanOrEqual(Buffer.concat(chunks).filter((byte) => byte === 0x0a).length);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+describe('is linear', () => {
+  const line = Buffer.from(`{"jsonrpc":"2.0","id":"a1","result":"${'x'.repeat(32_000_000)}"}\n`);
+
+  test.each([1, 100, 4095, 4096, 65_536])(
+    '32 MB in chunks of %d bytes',
+    (chunkBytes) => {
+      const messages: Incoming[] = [];
+      const reader = new LineReader(lineLimitsDefault, { message: (m) => messages.push(m), breach: (b) => expect.unreachable(b.message) });
+      const before = performance.now();
+      for (let at = 0; at < line.length; at += chunkBytes) reader.push(line.subarray(at, at + chunkBytes));
+      expect(messages).toHaveLength(1);
+      // Seconds for the single bytes, most of them spent on making 32 million views; a quadratic reader would take hours.
+      expect(performance.now() - before).toBeLessThan(60_000);
+    },
+    90_000,
+  );
+});
