@@ -12,6 +12,8 @@ export interface SandboxPlan {
   readonly readOnlyBinds: readonly Bind[];
   readonly machine: MachineLayout;
   readonly network: NetworkPlan;
+  /** Whether a cgroup counts the memory of the whole tree. */
+  readonly isMemoryCounted: boolean;
   /** The seccomp program. */
   readonly filter: Uint8Array;
 }

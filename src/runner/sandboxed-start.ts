@@ -68,6 +68,7 @@ async function makePlan(host: SubprocessHost, spec: ProcessSpec, session: Egress
     readOnlyBinds,
     machine: host.machine,
     network: networkPlan(host, policy.network.type === 'unsafe-host', session),
+    isMemoryCounted: host.cgroups !== undefined,
     filter: host.filter,
   };
 }

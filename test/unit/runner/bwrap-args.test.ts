@@ -50,6 +50,7 @@ const plan: SandboxPlan = {
     nodePath: '/opt/node/bin/node',
   },
   network: noNetwork,
+  isMemoryCounted: false,
   filter: new Uint8Array([1, 2, 3]),
 };
 
@@ -150,12 +151,16 @@ describe('the connector’s own part', () => {
       'ulimit -c 0 && ulimit -l 0 || exit 118',
       'ulimit -n 256 || exit 118',
       'ulimit -f 2 || exit 118',
-      'ulimit -d 1048576 || exit 118',
+      'ulimit -d 2621440 || exit 118',
       'ulimit -S -t 2 && ulimit -H -t 3 || exit 118',
       '{ ulimit -p 64 || ulimit -u 64; } 2>/dev/null || exit 118',
     ]);
     expect(script.indexOf("export LD_PRELOAD='/app/x.so'")).toBeGreaterThan(5);
     expect(script.at(-2)).toBe("exec 'python3' 'main.py'");
+  });
+
+  it('has no limit of address space where a cgroup counts memory: V8 reserves much more than it uses', () => {
+    expect(fileAt(argsOf({ isMemoryCounted: true }), inside.connectorScript)).not.toContain('ulimit -d');
   });
 
   it.each([

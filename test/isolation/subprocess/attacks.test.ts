@@ -1,0 +1,54 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Runner } from '../../../src/runner/runner.ts';
+import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
+import { type Hostile, quietAttacks, setTraps, type Traps } from '../attacks.ts';
+import { hostileFolder, startHostile } from './hostile-folder.ts';
+
+const secret = 'the-proxy-knows-this';
+const folder = hostileFolder();
+let runner: Runner;
+let traps: Traps;
+
+beforeAll(async () => {
+  process.env['BULKHEAD_TEST_SECRET'] = secret;
+  runner = createSubprocessRunner();
+  traps = await setTraps([secret]);
+});
+
+afterAll(async () => {
+  await runner.close();
+  await traps[Symbol.asyncDispose]();
+  folder[Symbol.dispose]();
+});
+
+describe.each(['python', 'node'] as const)('a hostile connector in %s, without network', (language) => {
+  let hostile: Hostile;
+  beforeAll(async () => {
+    hostile = await startHostile({ runner, folder: folder.path, language });
+  });
+  afterAll(async () => {
+    hostile.process.kill();
+    await hostile.process.exited;
+  });
+
+  it('can work: write to /tmp, run programs and threads, read its code, listen', async () => {
+    const results = await hostile.attack('scratch');
+    expect(results.filter(({ outcome }) => outcome !== 'succeeded')).toEqual([]);
+  });
+
+  // The traps exist only once the tests run; their places in the list do not depend on them.
+  const list = quietAttacks({ port: 0, addresses: [], unixPaths: [], foreignPaths: [], secrets: [] } as unknown as Traps);
+  it.each(list.flatMap((attack, index) => (attack.languages.includes(language) ? [{ ...attack, index }] : [])))(
+    'cannot $what (attack $numbers)',
+    async ({ index }) => {
+      const { name, args } = quietAttacks(traps)[index]!;
+      const results = await hostile.attack(name, args);
+      expect(results.length).toBeGreaterThan(0);
+      expect(results.filter(({ outcome }) => outcome !== 'refused')).toEqual([]);
+    },
+  );
+
+  it('reached none of the traps', () => {
+    expect(traps.hits()).toBe(0);
+  });
+});
