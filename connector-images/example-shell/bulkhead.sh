@@ -1,6 +1,7 @@
 # Bulkhead's helpers for connectors in POSIX shell (`protocol: oneshot`): sourced, one file and json.awk, nothing to install.
 # Values are passed on as their own JSON text, so nothing in them is altered.
 
+command -v awk >/dev/null || { echo "bulkhead.sh: this connector needs awk, which is not here; install one in its image" >&2; exit 127; }
 bulkhead_awk="$(dirname "$0")/json.awk"
 
 # json_get POINTER...: a JSON document on stdin -> the text of each value on a line of its own; an empty line where there is none.

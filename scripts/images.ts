@@ -1,0 +1,70 @@
+/**
+ * Builds an image of every connector in connector-images/ (npm run images), or of those named: node scripts/images.ts example http.
+ * The manifest goes into the label dev.bulkhead.connector as JSON, which a Dockerfile cannot do by itself: it cannot read a YAML file.
+ *
+ *   --base-node IMAGE --base-python IMAGE --base-shell IMAGE   instead of the public bases that the Dockerfiles name
+ *   --docker PROGRAM   default: docker (podman works too)
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { parse } from 'yaml';
+import { readManifest } from '../src/manifest/read-manifest.ts';
+
+const images = fileURLToPath(new URL('../connector-images/', import.meta.url));
+const languages = ['node', 'python', 'shell'] as const;
+
+export interface BuildOptions {
+  readonly connector: string;
+  readonly docker: string;
+  readonly bases: Readonly<Partial<Record<(typeof languages)[number], string>>>;
+}
+
+/** The arguments of one build; pure but for reading the connector's folder. Throws when the manifest has faults. */
+export function buildArguments({ connector, bases }: BuildOptions): readonly string[] {
+  const folder = `${images}${connector}`;
+  const file = `${folder}/connector.yaml`;
+  const text = readFileSync(file, 'utf8');
+  const result = readManifest({ file, text });
+  if (!result.ok) throw new Error(result.faults.map((fault) => JSON.stringify(fault)).join('\n'));
+  const base = bases[languageOf(folder)];
+  return [
+    'build',
+    ...(base === undefined ? [] : ['--build-arg', `BASE=${base}`]),
+    '--label',
+    `dev.bulkhead.connector=${JSON.stringify(parse(text))}`,
+    '--tag',
+    `bulkhead/${connector}:${result.manifest.version}`,
+    folder,
+  ];
+}
+
+function languageOf(folder: string): (typeof languages)[number] {
+  const files = readdirSync(folder);
+  if (files.includes('package.json')) return 'node';
+  return files.some((file) => file.endsWith('.py')) ? 'python' : 'shell';
+}
+
+function main(): void {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      docker: { type: 'string' },
+      ...Object.fromEntries(languages.map((language) => [`base-${language}`, { type: 'string' as const }])),
+    },
+  });
+  const given = values as Readonly<Record<string, string | undefined>>;
+  const bases = Object.fromEntries(
+    languages.flatMap((language) => (given[`base-${language}`] ? [[language, given[`base-${language}`]]] : [])),
+  );
+  const all = readdirSync(images).filter((name) => existsSync(`${images}${name}/Dockerfile`));
+  for (const connector of positionals.length > 0 ? positionals : all) {
+    const docker = given['docker'] ?? 'docker';
+    console.log(`building bulkhead/${connector}`);
+    const { status } = spawnSync(docker, buildArguments({ connector, docker, bases }), { stdio: 'inherit' });
+    if (status !== 0) process.exitCode = 1;
+  }
+}
+
+if (import.meta.main) main();
