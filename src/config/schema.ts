@@ -1,6 +1,6 @@
 /** bulkhead.yaml as a deployer writes it. Strict: what is not known is a fault. Descriptions become the published JSON Schema. */
 import * as v from 'valibot';
-import { choice, closed, count, duration, flag, list, mapOf, size, text, told } from '../lib/written.ts';
+import { anyMapping, choice, closed, count, duration, flag, list, mapOf, size, text, told } from '../lib/written.ts';
 import { NetworkRuleSchema, VariableNameSchema } from '../manifest/manifest.ts';
 import { ConnectorNameSchema } from '../manifest/names.ts';
 import { configLimits, defaults } from './defaults.ts';
@@ -240,10 +240,7 @@ export const ConnectorSchema = closed({
     v.description('Secrets that the connector gets, by the names its manifest requests.'),
     v.metadata({ examples: [{ SMTP_PASSWORD: { file: '/run/secrets/smtp' } }] }),
   ),
-  settings: v.pipe(
-    v.optional(v.record(v.string(), v.unknown(), told('is not a mapping', 'write key: value lines')), {}),
-    v.description('Handed to the connector as `config`. No secrets.'),
-  ),
+  settings: v.pipe(v.optional(anyMapping(), {}), v.description('Handed to the connector as `config`. No secrets.')),
   environment: v.pipe(
     v.optional(mapOf(VariableNameSchema, text(32_768, 0), configLimits.environmentMax), {}),
     v.description('Environment variables of the connector; nothing is inherited. No secrets.'),

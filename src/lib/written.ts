@@ -18,7 +18,18 @@ export function closed<const E extends v.ObjectEntries>(
 ): v.StrictObjectSchema<E, string> {
   const unknownKey = v.never(told('is not known here', Object.keys(entries).join(' ')));
   const schema = v.objectWithRest(entries, unknownKey, message);
-  return schema as unknown as v.StrictObjectSchema<E, string>;
+  return mappingOnly(schema) as unknown as v.StrictObjectSchema<E, string>;
+}
+
+/** A mapping of anything. */
+export function anyMapping(repair = 'write key: value lines') {
+  return mappingOnly(v.record(v.string(), v.unknown(), told('is not a mapping', repair)));
+}
+
+/** valibot takes a list for an object; here it is the fault that it is in a file. */
+function mappingOnly<const S extends v.GenericSchema>(schema: S): S {
+  const run: S['~run'] = (dataset, config) => schema['~run'](Array.isArray(dataset.value) ? { value: null } : dataset, config);
+  return { ...schema, '~run': run };
 }
 
 export function text(charsMax: number, charsMin = 1) {
@@ -42,7 +53,7 @@ export function mapOf<const K extends v.GenericSchema<string, string>, const S e
   entriesMax: number,
 ) {
   return v.pipe(
-    v.record(key, value, told('is not a mapping', 'write key: value lines')),
+    mappingOnly(v.record(key, value, told('is not a mapping', 'write key: value lines'))),
     v.maxEntries(entriesMax, told(`has more than ${entriesMax} entries`, 'remove some')),
   );
 }

@@ -1,7 +1,7 @@
 /** The manifest: what an author ships to describe a connector, as `connector.yaml` beside the code or as JSON in an image label. */
 import * as v from 'valibot';
 import type { Immutable } from '../lib/immutable.ts';
-import { choice, closed, list, mapOf, text, told } from '../lib/written.ts';
+import { anyMapping, choice, closed, list, mapOf, text, told } from '../lib/written.ts';
 import { type NetworkRule, parseNetworkRule, ruleCharsMax } from './host-pattern.ts';
 import { CommandNameSchema, ConnectorNameSchema } from './names.ts';
 
@@ -72,7 +72,7 @@ const CommandSchema = closed({
     v.description('What it does, for people who model processes.'),
   ),
   parameters: v.pipe(
-    v.optional(v.record(v.string(), v.unknown(), told('is not a mapping', 'write a JSON Schema of type object')), { type: 'object' }),
+    v.optional(anyMapping('write a JSON Schema of type object'), { type: 'object' }),
     v.description(
       'JSON Schema (2020-12) of the input, of type object. Order of properties is the order shown. See docs/manifest.md for what is left out.',
     ),
