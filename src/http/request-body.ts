@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ProxyError } from '../errors.ts';
 import type { Deadlines } from '../lib/deadlines.ts';
 
@@ -8,11 +8,18 @@ export interface BodyLimits {
   readonly bodyTimeoutMs: number;
 }
 
+export interface BodyOptions {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  readonly limits: BodyLimits;
+  readonly deadlines: Deadlines;
+}
+
 /**
  * The whole body of a request as one buffer. Rejects with `payload_too_large` as soon as it is known to be too large, without reading
  * on; with `request_timeout`; with `cancelled` when the client goes away.
  */
-export function readBody(incoming: IncomingMessage, limits: BodyLimits, deadlines: Deadlines): Promise<Buffer> {
+export function readBody({ incoming, outgoing, limits, deadlines }: BodyOptions): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const gathered = gatherChunks(incoming.headers['content-length'], limits.bodyBytesMax);
   if (gathered.isTooLarge()) return Promise.reject(tooLarge(limits));
@@ -38,6 +45,8 @@ export function readBody(incoming: IncomingMessage, limits: BodyLimits, deadline
     reject(error);
   };
   const deadline = deadlines.add(performance.now() + limits.bodyTimeoutMs, { expire: () => fail(tooSlow(limits)) });
+  // A client that asked first is told to send only now that its body is wanted.
+  if (incoming.headers.expect !== undefined) outgoing.writeContinue();
   incoming.on('data', onData).on('end', onEnd).on('error', onClose).on('close', onClose);
   return promise;
 }

@@ -99,6 +99,8 @@ function createClosing(server: Server): Closing {
     const interval = setInterval(endIdle, closeIntervalMs);
     const timeout = setTimeout(() => server.closeAllConnections(), Math.max(0, deadline - Date.now()));
     await promise;
+    // Node tells that all is closed before the connections themselves tell it.
+    await Promise.all([...sockets].map((socket) => new Promise((ended) => socket.once('close', ended))));
     clearInterval(interval);
     clearTimeout(timeout);
   };

@@ -73,8 +73,7 @@ function createInvoke(options: InvokeOptions): (call: Call) => Promise<Ending> {
     const { socket } = incoming;
     const signal = signals.acquire(socket);
     try {
-      if (incoming.headers.expect !== undefined) outgoing.writeContinue();
-      const body = await readBody(incoming, server, deadlines);
+      const body = await readBody({ incoming, outgoing, limits: server, deadlines });
       call.requestBytes = body.length;
       const outcome = await dispatcher.invoke({
         id: call.id,

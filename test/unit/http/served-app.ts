@@ -94,7 +94,7 @@ interface Ask {
 export async function ask({ url, method, path, headers, body }: Ask): Promise<HttpAnswer> {
   const { hostname, port } = new URL(url);
   const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
-  const length = body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) };
+  const length = body === undefined || 'Transfer-Encoding' in headers ? {} : { 'Content-Length': Buffer.byteLength(body) };
   const sent = request({ host: hostname, port, method, path, headers: { ...length, ...headers }, agent: false }, (answer) => {
     const chunks: Buffer[] = [];
     answer.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -160,7 +160,7 @@ function connectorConfig(name: string): ConnectorConfig {
     sandbox: 'enforced',
     limits: { invocationTimeoutMs: 30_000, nestingMax: 64, messageBytesMax: 500_000 } as ConnectorConfig['limits'],
     workers: { mode: 'single-use', prewarm: 0, max: 1, queueMax: 1, idleTimeoutMs: 1000 },
-  } as ConnectorConfig;
+  } as unknown as ConnectorConfig;
 }
 
 function inMemoryDispatcher(invocations: Invocation[], invoke: (invocation: Invocation) => Outcome | Promise<Outcome>): Dispatcher {

@@ -1,0 +1,131 @@
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test, vi } from 'vitest';
+import { startServer } from '../../../src/http/server.ts';
+import type { Invocation, Outcome } from '../../../src/worker/invocation.ts';
+import { echo, serveApp } from './served-app.ts';
+
+const request = 'POST /v1/do/test/Echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}';
+
+interface Client {
+  readonly socket: Socket;
+  readonly received: () => string;
+  readonly closed: Promise<void>;
+}
+
+function open(port: number): Client {
+  const socket = connect(port, '127.0.0.1');
+  let received = '';
+  socket.on('data', (chunk) => {
+    received += chunk.toString();
+  });
+  socket.on('error', () => {});
+  const { promise, resolve } = Promise.withResolvers<void>();
+  socket.on('close', () => resolve());
+  return { socket, received: () => received, closed: promise };
+}
+
+async function isListening(port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect(port, '127.0.0.1');
+  socket.on('connect', () => resolve(true));
+  socket.on('error', () => resolve(false));
+  const result = await promise;
+  socket.destroy();
+  return result;
+}
+
+describe('limits', () => {
+  test('headers that do not come in time end the connection with 408', async () => {
+    await using app = await serveApp({ limits: { headersTimeoutMs: 300 } });
+    const client = open(app.port);
+    client.socket.write('POST /v1/do/test/Echo HTTP/1.1\r\nHost: x\r\n');
+    await client.closed;
+    expect(client.received()).toMatch(/^HTTP\/1\.1 408 /);
+  });
+
+  test('headers that are too large are 431', async () => {
+    await using app = await serveApp();
+    const client = open(app.port);
+    client.socket.write(`GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`);
+    await client.closed;
+    expect(client.received()).toMatch(/^HTTP\/1\.1 431 /);
+  });
+
+  test('what is no HTTP is 400 in JSON', async () => {
+    await using app = await serveApp();
+    const client = open(app.port);
+    client.socket.write('hello\r\n\r\n');
+    await client.closed;
+    expect(client.received()).toMatch(/^HTTP\/1\.1 400 Bad Request\r\nContent-Type: application\/json\r\n/);
+    expect(client.received()).toContain('"error_code":"invalid_request"');
+  });
+
+  test('connections over the limit are ended', async () => {
+    await using app = await serveApp({ limits: { connectionsMax: 2 } });
+    const clients = [open(app.port), open(app.port)];
+    await vi.waitFor(() => expect(app.connections()).toBe(2));
+    const third = open(app.port);
+    await third.closed;
+    clients[0]?.socket.write(request);
+    await vi.waitFor(() => expect(clients[0]?.received()).toContain('200 OK'));
+    for (const { socket } of clients) socket.destroy();
+    await vi.waitFor(() => expect(app.connections()).toBe(0));
+  });
+
+  test('a port that is taken is told by rejecting', async () => {
+    await using app = await serveApp();
+    const options = { app: { handle() {} }, host: '127.0.0.1', port: app.port, limits: { headersTimeoutMs: 1, bodyTimeoutMs: 1 } };
+    await expect(startServer(options)).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  });
+});
+
+describe('close', () => {
+  test('ends idle connections at once, those that never asked too, and nothing listens', async () => {
+    await using app = await serveApp();
+    const silent = open(app.port);
+    const kept = open(app.port);
+    kept.socket.write(request);
+    await vi.waitFor(() => expect(kept.received()).toContain('200 OK'));
+    await vi.waitFor(() => expect(app.connections()).toBe(2));
+    const startedAt = Date.now();
+    await app.close(Date.now() + 30_000);
+    expect(Date.now() - startedAt).toBeLessThan(5_000);
+    await Promise.all([silent.closed, kept.closed]);
+    expect(app.connections()).toBe(0);
+    expect(await isListening(app.port)).toBe(false);
+  });
+
+  test('lets an answer that is under way end, and says that the connection ends', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const invoke = async (invocation: Invocation): Promise<Outcome> => {
+      await promise;
+      return echo(invocation);
+    };
+    await using app = await serveApp({ invoke });
+    const client = open(app.port);
+    client.socket.write(request);
+    await vi.waitFor(() => expect(app.invocations).toHaveLength(1));
+    const closed = app.close(Date.now() + 30_000);
+    expect(app.close(0)).toBe(closed);
+    await sleep(100);
+    expect(client.received()).toBe('');
+    resolve();
+    await closed;
+    await client.closed;
+    expect(client.received()).toContain('200 OK');
+    expect(client.received()).toContain('"error": null');
+  });
+
+  test('ends what is still under way at the deadline', async () => {
+    await using app = await serveApp({ invoke: () => new Promise<Outcome>(() => {}) });
+    const client = open(app.port);
+    client.socket.write(request);
+    await vi.waitFor(() => expect(app.invocations).toHaveLength(1));
+    await app.close(Date.now() + 200);
+    await client.closed;
+    expect(client.received()).toBe('');
+    expect(app.invocations[0]?.signal.aborted).toBe(true);
+    expect(await isListening(app.port)).toBe(false);
+  });
+});
