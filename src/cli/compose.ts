@@ -8,6 +8,7 @@ import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import { type AuditLog, noAuditLog, openAuditLog } from '../egress/audit.ts';
 import { createEgressGateway, type EgressGateway } from '../egress/gateway.ts';
 import type { UpstreamProxy } from '../egress/upstream-proxy.ts';
+import { ProxyError } from '../errors.ts';
 import { hashApiKey } from '../http/api-keys.ts';
 import { createApp } from '../http/app.ts';
 import type { Readiness } from '../http/app-options.ts';
@@ -71,7 +72,10 @@ async function compose(options: ComposeOptions, stack: AsyncDisposableStack): Pr
     }),
   );
   await reload(config);
-  const server = await startServer({ app, host: config.server.host, port: config.server.port, limits: config.server });
+  const { host, port } = config.server;
+  const server = await startServer({ app, host, port, limits: config.server }).catch((error: unknown) => {
+    throw new ProxyError('invalid_config', `${host}:${port} cannot be listened on: it ${listenFault(error)}`, { cause: error });
+  });
   readiness = 'ready';
   return { url: server.url, catalog: () => catalog, reload, close: closeOnce(server, dispatcher, stack, () => (readiness = 'draining')) };
 }
@@ -90,6 +94,19 @@ function closeOnce(server: RunningServer, dispatcher: Dispatcher, stack: AsyncDi
 
 /** After the last invocation was ended, for its answer to reach the client. */
 const answerGraceMs = 1000;
+
+function listenFault(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'EADDRINUSE':
+      return 'is taken by another process; stop that one, or choose another server.port';
+    case 'EADDRNOTAVAIL':
+      return 'is no address of this machine; correct server.host';
+    case 'EACCES':
+      return 'needs rights that this user does not have; choose a server.port above 1023';
+    default:
+      return `was refused (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`;
+  }
+}
 
 async function openAudit({ audit }: ServerConfig, log: Logger): Promise<AuditLog> {
   return audit === undefined ? noAuditLog : await openAuditLog({ ...audit, log });

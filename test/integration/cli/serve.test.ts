@@ -1,0 +1,145 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { postJson, type ServeProcess, startServeProcess, temporaryFolder } from '../../helpers/cli-process.ts';
+
+const manifest = (name: string, version = '1.0.0') => `name: ${name}
+version: ${version}
+description: Sleeps and says its version
+protocol: oneshot
+run: { command: [/bin/sh, main.sh] }
+commands:
+  - name: Sleep
+    description: Sleeps for some seconds
+    parameters: { type: object, properties: { seconds: { type: integer } } }
+`;
+
+/** One-shot: reads its document, sleeps for the seconds in it, answers. */
+const program = (says: string) => `read -r document
+seconds=$(printf %s "$document" | sed -n 's/.*"seconds":\\([0-9]*\\).*/\\1/p')
+sleep "\${seconds:-0}"
+printf '{"body":"${says}"}'
+`;
+
+function connector(name: string, says: string, version?: string): Record<string, string> {
+  return { [`${name}/connector.yaml`]: manifest(name, version), [`${name}/main.sh`]: program(says) };
+}
+
+const config = (extra = '') => `server: { drain: 10s${extra} }
+connectors:
+  one: { path: ./one }
+  two: { path: ./two }
+`;
+
+async function answerOf(serve: ServeProcess, name: string, seconds = 0): Promise<unknown> {
+  const response = await postJson(`${serve.url}/v1/do/${name}/Sleep`, { seconds });
+  const { command_response } = (await response.json()) as { command_response: { body?: unknown } };
+  return command_response.body;
+}
+
+describe('serve', () => {
+  test('SIGTERM lets what runs end, refuses new connections, exits with 0 and leaves no process', async () => {
+    await using folder = await temporaryFolder({ ...connector('one', 'a'), ...connector('two', 'b'), 'bulkhead.yaml': config() });
+    await using serve = await startServeProcess(['--config', `${folder.path}/bulkhead.yaml`]);
+    const running = answerOf(serve, 'one', 2);
+    await until(() => descendants(serve.pid).length > 0);
+    serve.child.kill('SIGTERM');
+    await serve.logged((line) => line['signal'] === 'SIGTERM');
+    await expect(fetch(`${serve.url}/healthz`)).rejects.toThrow();
+    expect(await running).toBe('a');
+    const below = descendants(serve.pid);
+    expect(await serve.exited).toBe(0);
+    await until(() => below.every(isGone));
+  });
+
+  test('what does not end by the drain time-out is ended, and its caller is told', async () => {
+    const files = { ...connector('one', 'a'), ...connector('two', 'b'), 'bulkhead.yaml': config().replace('10s', '500ms') };
+    await using folder = await temporaryFolder(files);
+    await using serve = await startServeProcess(['--config', `${folder.path}/bulkhead.yaml`]);
+    const running = postJson(`${serve.url}/v1/do/one/Sleep`, { seconds: 30 });
+    await until(() => descendants(serve.pid).length > 0);
+    const below = descendants(serve.pid);
+    serve.child.kill('SIGTERM');
+    const response = await running;
+    expect(response.status).toBe(503);
+    expect(await response.json()).toMatchObject({ error: { error_code: 'shutting_down' } });
+    expect(await serve.exited).toBe(0);
+    await until(() => below.every(isGone));
+  });
+
+  test('SIGHUP replaces what changed and keeps the old config when the new one has faults', async () => {
+    await using folder = await temporaryFolder({ ...connector('one', 'old'), ...connector('two', 'b'), 'bulkhead.yaml': config() });
+    await using serve = await startServeProcess(['--config', `${folder.path}/bulkhead.yaml`]);
+    expect(await answerOf(serve, 'one')).toBe('old');
+
+    await folder.write({ 'bulkhead.yaml': `${config()}  three: { path: ./missing, netwrk: none }\n` });
+    serve.child.kill('SIGHUP');
+    const refused = await serve.logged((line) => line['code'] === 'invalid_config');
+    expect(JSON.stringify(refused['faults'])).toContain('netwrk');
+    expect(await answerOf(serve, 'one')).toBe('old');
+
+    await folder.write({ ...connector('one', 'new', '2.0.0'), 'bulkhead.yaml': config().replace('  two: { path: ./two }\n', '') });
+    serve.child.kill('SIGHUP');
+    await serve.logged((line) => String(line['message']).startsWith('took the new config'));
+    expect(await answerOf(serve, 'one')).toBe('new');
+    expect((await postJson(`${serve.url}/v1/do/two/Sleep`, {})).status).toBe(404);
+  });
+
+  test('--watch takes a changed connector without being told', async () => {
+    await using folder = await temporaryFolder({ ...connector('one', 'old'), ...connector('two', 'b'), 'bulkhead.yaml': config() });
+    await using serve = await startServeProcess(['--watch', '--config', `${folder.path}/bulkhead.yaml`]);
+    expect(await answerOf(serve, 'one')).toBe('old');
+    await folder.write(connector('one', 'new', '2.0.0'));
+    await serve.logged((line) => String(line['message']).startsWith('took the new config'));
+    expect(await answerOf(serve, 'one')).toBe('new');
+  });
+
+  test('one broken manifest disables that connector only, and says why in the log, in /readyz and in the answer', async () => {
+    const broken = { 'two/connector.yaml': 'name: two\nversion: 1\ncommands: none\n' };
+    await using folder = await temporaryFolder({ ...connector('one', 'a'), ...broken, 'bulkhead.yaml': config() });
+    await using serve = await startServeProcess(['--config', `${folder.path}/bulkhead.yaml`]);
+    expect(await answerOf(serve, 'one')).toBe('a');
+    const line = await serve.logged((entry) => entry['connector'] === 'two');
+    expect(line).toMatchObject({ level: 'error', code: 'connector_unavailable' });
+    expect(await (await fetch(`${serve.url}/readyz`)).text()).toContain('broken manifest');
+    const answer = await postJson(`${serve.url}/v1/do/two/Sleep`, {});
+    expect([answer.status, await answer.json()]).toMatchObject([503, { error: { error_code: 'connector_unavailable' } }]);
+  });
+
+  test('a port that is taken is a named failure with exit code 1', async () => {
+    await using folder = await temporaryFolder({ ...connector('one', 'a'), ...connector('two', 'b'), 'bulkhead.yaml': config() });
+    await using serve = await startServeProcess(['--config', `${folder.path}/bulkhead.yaml`]);
+    const second = startServeProcess(['--config', `${folder.path}/bulkhead.yaml`, '--port', new URL(serve.url).port]);
+    await expect(second).rejects.toThrow(/exit code 1[\s\S]*is taken/);
+  });
+});
+
+function descendants(pid: number): number[] {
+  const children = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && parentOf(Number(name)) === pid);
+  return children.flatMap((name) => [Number(name), ...descendants(Number(name))]);
+}
+
+function parentOf(pid: number): number | undefined {
+  const stat = statOf(pid);
+  return stat === undefined ? undefined : Number(stat[1]);
+}
+
+/** Also true of a zombie: its parent may be a container’s first process that never reaps. */
+function isGone(pid: number): boolean {
+  const stat = statOf(pid);
+  return stat === undefined || stat[0] === 'Z';
+}
+
+function statOf(pid: number): string[] | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return undefined;
+  }
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  for (const end = Date.now() + 15_000; !isSo(); await new Promise((resolve) => setTimeout(resolve, 20))) {
+    if (Date.now() > end) throw new Error('it did not become so within 15 s');
+  }
+}
