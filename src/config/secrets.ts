@@ -137,6 +137,7 @@ async function runCommand(source: SecretSource & { readonly type: 'command' }, o
       maxBuffer: secretBytesMax,
       timeout: timeoutMs,
       forceKillAfterDelay: 500,
+      killDescendants: true,
       ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
     });
     return result.stdout;
