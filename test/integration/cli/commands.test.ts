@@ -1,0 +1,153 @@
+import { spawnSync } from 'node:child_process';
+import { describe, expect, test } from 'vitest';
+import { runCliProcess, startServeProcess, temporaryFolder } from '../../helpers/cli-process.ts';
+
+const key = 'a-key-for-this-test';
+
+const files = {
+  'echo/connector.yaml': `name: echo
+version: 1.0.0
+description: Answers with what it read
+protocol: oneshot
+run: { command: [/bin/sh, main.sh] }
+requests: { network: ["api.example.com:443"], secrets: [TOKEN] }
+commands:
+  - name: Echo
+    description: Answers with its input
+    parameters: { type: object, properties: { text: {}, number: {} } }
+  - name: Fail
+    description: Answers with an error
+`,
+  'echo/main.sh': `read -r document
+case $document in
+  *'"command":"Fail"'*) printf '{"error":{"message":"no luck","errorCode":"NoLuck","retryable":false}}' ;;
+  *) printf '{"body":%s}' "$(printf %s "$document" | sed 's/.*"input":\\({.*}\\),"context".*/\\1/')" ;;
+esac
+`,
+  'bulkhead.yaml': 'connectors: { echo: { path: ./echo } }\n',
+  'broken.yaml': 'connectors: { echo: { path: ./echo, netwrk: none, limits: { memory: lots } } }\n',
+  'keyed.yaml': `server: { apiKeys: [{ name: arena, key: { env: KEY }, connectors: ["*"] }] }\nconnectors: { echo: { path: ./echo } }\n`,
+  'input.json': '{"text": "from a file", "number": 1.0}',
+};
+
+describe('call', () => {
+  test('runs a command without a server, the values untouched', async () => {
+    await using folder = await temporaryFolder(files);
+    const args = ['call', '--config', `${folder.path}/bulkhead.yaml`, 'echo/Echo', 'text=a=b', 'number:=12345678901234567890.10'];
+    const { exitCode, stdout, stderr } = await runCliProcess(args);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(stdout).toContain('{"text":"a=b","number":12345678901234567890.10}');
+  });
+
+  test('takes its input from a file or from standard input', async () => {
+    await using folder = await temporaryFolder(files);
+    const args = ['call', '--config', `${folder.path}/bulkhead.yaml`, 'echo/Echo', '--json-file'];
+    const fromFile = await runCliProcess([...args, `${folder.path}/input.json`]);
+    expect(fromFile.stdout).toContain('{"text": "from a file", "number": 1.0}');
+    const fromInput = await runCliProcess([...args, '-'], { input: '{"text":"piped"}' });
+    expect(fromInput.stdout).toContain('{"text":"piped"}');
+  });
+
+  test('exits with 1 when the command fails, and with 2 for a wrong call', async () => {
+    await using folder = await temporaryFolder(files);
+    const config = ['--config', `${folder.path}/bulkhead.yaml`];
+    const failed = await runCliProcess(['call', ...config, 'echo/Fail']);
+    expect([failed.exitCode, failed.stdout]).toEqual([1, expect.stringContaining('NoLuck')]);
+    const unknown = await runCliProcess(['call', ...config, 'echo/Nope']);
+    expect([unknown.exitCode, unknown.stdout]).toEqual([1, expect.stringContaining('command_not_found')]);
+    const wrong = await runCliProcess(['call', ...config, 'echo/Echo', 'text:={']);
+    expect([wrong.exitCode, wrong.stderr]).toEqual([2, expect.stringContaining('text:= is not JSON')]);
+    const unreachable = await runCliProcess(['call', '--url', 'http://127.0.0.1:9', 'echo/Echo']);
+    expect([unreachable.exitCode, unreachable.stderr]).toEqual([2, expect.stringContaining('cannot be reached')]);
+  });
+
+  test('asks a server with its key', async () => {
+    await using folder = await temporaryFolder(files);
+    await using serve = await startServeProcess(['--config', `${folder.path}/keyed.yaml`], { environment: { KEY: key } });
+    const call = ['call', '--url', serve.url, 'echo/Echo', 'text=hello'];
+    const refused = await runCliProcess(call);
+    expect([refused.exitCode, refused.stdout]).toEqual([1, expect.stringContaining('Unauthorized')]);
+    const answered = await runCliProcess(call, { environment: { CONNECTOR_PROXY_API_KEY: key } });
+    expect([answered.exitCode, answered.stdout]).toEqual([0, expect.stringContaining('{"text":"hello"}')]);
+  });
+});
+
+describe('list', () => {
+  test('shows connectors and commands, for people, for programs, and as ids', async () => {
+    await using folder = await temporaryFolder(files);
+    const args = ['list', '--config', `${folder.path}/bulkhead.yaml`];
+    expect((await runCliProcess(args)).stdout).toMatch(/^echo 1\.0\.0 {2}sandboxed, network: none[\s\S]*echo\/Echo/);
+    expect(JSON.parse((await runCliProcess([...args, '--json'])).stdout)).toMatchObject({
+      connectors: [{ name: 'echo', state: 'available' }],
+    });
+    expect((await runCliProcess([...args, '--ids'])).stdout).toBe('echo/Echo\necho/Fail\n');
+  });
+
+  test('writes no colours elsewhere than on a terminal, unless they are forced', async () => {
+    await using folder = await temporaryFolder(files);
+    const args = ['list', '--config', `${folder.path}/bulkhead.yaml`];
+    expect((await runCliProcess(args)).stdout).not.toContain('\u001b');
+    expect((await runCliProcess(args, { environment: { FORCE_COLOR: '1' } })).stdout).toContain('\u001b');
+  });
+
+  test('exits with 1 and gives the reason when a connector cannot be used', async () => {
+    await using folder = await temporaryFolder({ ...files, 'echo/connector.yaml': 'name: other\n' });
+    const { exitCode, stdout } = await runCliProcess(['list', '--config', `${folder.path}/bulkhead.yaml`]);
+    expect([exitCode, stdout]).toEqual([1, expect.stringMatching(/echo {2}unavailable.*broken manifest/)]);
+  });
+});
+
+describe('check', () => {
+  test('shows what is requested against what is granted', async () => {
+    await using folder = await temporaryFolder(files);
+    const { exitCode, stdout } = await runCliProcess(['check', '--config', `${folder.path}/bulkhead.yaml`]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('network api.example.com:443  requested, not granted');
+    expect(stdout).toContain('secret TOKEN  requested, not granted');
+  });
+
+  test('names every fault at once, with file, line and repair, and exits with 1', async () => {
+    await using folder = await temporaryFolder(files);
+    const { exitCode, stdout } = await runCliProcess(['check', '--config', `${folder.path}/broken.yaml`]);
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(/broken\.yaml:1:\d+: connectors\.echo\.netwrk: .*network/);
+    expect(stdout).toMatch(/broken\.yaml:1:\d+: connectors\.echo\.limits\.memory: /);
+  });
+});
+
+describe('the command line', () => {
+  test('has help everywhere, on stdout, with exit code 0', async () => {
+    for (const args of [['--help'], ['serve', '--help'], ['help', 'call']]) {
+      const { exitCode, stdout } = await runCliProcess(args);
+      expect([exitCode, stdout]).toEqual([0, expect.stringContaining('Usage: bulkhead')]);
+    }
+  });
+
+  test('answers a wrong call with exit code 2 and a suggestion', async () => {
+    const { exitCode, stderr } = await runCliProcess(['serve', '--wach']);
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining('--watch')]);
+  });
+
+  test('refuses to listen on every interface without a key', async () => {
+    await using folder = await temporaryFolder(files);
+    const { exitCode, stderr } = await runCliProcess([
+      'serve',
+      '--config',
+      `${folder.path}/bulkhead.yaml`,
+      '--host',
+      '0.0.0.0',
+      '--port',
+      '0',
+    ]);
+    expect([exitCode, stderr]).toEqual([1, expect.stringContaining('apiKeys')]);
+  });
+
+  test('prints completion scripts that the shell takes', async () => {
+    const { stdout } = await runCliProcess(['completion', 'bash']);
+    const completed = spawnSync('bash', [
+      '-c',
+      `${stdout}\nCOMP_WORDS=(bulkhead serve --wa) COMP_CWORD=2; _bulkhead; echo "\${COMPREPLY[@]}"`,
+    ]);
+    expect(completed.stdout.toString()).toBe('--watch\n');
+  });
+});
