@@ -11,8 +11,9 @@
  *   5. `shutdown` once: the connector answers `{}`, stdin ends, and it exits. One that does not is killed.
  *
  * The connector may send the notifications `log` and `progress`; nothing else. Ids are the proxy's own unguessable strings: each is
- * answered once. A line that is no message, an answer to an unknown id, a second answer, a message over the size or depth limit,
- * invalid UTF-8, and a `__proto__` key are breaches: the connector is stopped and the failure is named `protocol_violation`.
+ * answered once. A line that is no message, an answer to an unknown id, a second answer, a message nested too deep, invalid UTF-8,
+ * and a `__proto__` key are breaches: the connector is stopped and the failure is named `protocol_violation`. So is one that writes a
+ * message over the size limit; that failure is named `result_too_large`.
  */
 import * as v from 'valibot';
 
@@ -21,55 +22,62 @@ export const protocolVersion = 1;
 const json = v.unknown();
 const jsonObject = v.record(v.string(), json);
 const id = v.pipe(v.string(), v.minLength(1), v.maxLength(64));
+const concurrencyMax = 1024;
+
+/** A schema with the words that docs/protocol.md and the JSON Schema have for it. */
+const told = <const S extends v.GenericSchema>(schema: S, description: string) => v.pipe(schema, v.description(description));
 
 // ---- proxy → connector --------------------------------------------------------------------------------------------------------
 
-/** What a command is, as in the manifest. Only `name` is compared with the manifest; the rest may be left out. */
 export const CommandDeclarationSchema = v.looseObject({
-  name: v.string(),
+  name: told(v.string(), 'As in the manifest; the only part that is compared with it.'),
   description: v.optional(v.string()),
   parameters: v.optional(jsonObject),
 });
 
 export const InitializeParamsSchema = v.object({
-  protocol: v.literal(protocolVersion),
+  protocol: told(v.literal(protocolVersion), 'The version that the proxy speaks.'),
   proxy: v.object({ name: v.string(), version: v.string() }),
-  connector: v.object({ name: v.string() }),
-  /** The `settings` of the connector in the deployer's config. */
-  config: jsonObject,
-  /** The secrets that the config grants, by the names that the manifest requests. */
-  secrets: v.record(v.string(), v.string()),
+  connector: v.object({ name: told(v.string(), 'The name under which the config knows this connector.') }),
+  config: told(jsonObject, 'The connector’s `settings` in the deployer’s config.'),
+  secrets: told(v.record(v.string(), v.string()), 'The secrets that the config grants, by the names that the manifest requests.'),
 });
 
 export const InitializeResultSchema = v.looseObject({
-  protocol: v.number(),
+  protocol: told(v.number(), 'The version that the connector speaks: 1.'),
   name: v.optional(v.string()),
   version: v.optional(v.string()),
-  commands: v.array(CommandDeclarationSchema),
-  /** How many invocations this process takes at once. The lower of this and the config's `workers.concurrency` holds. */
-  concurrency: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1024))),
+  commands: told(
+    v.array(CommandDeclarationSchema),
+    'The commands it has: those of the manifest. A difference is a failure to start, named.',
+  ),
+  concurrency: v.optional(
+    told(
+      v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(concurrencyMax)),
+      'How many invocations this process takes at once. The lower of this and the config’s `workers.concurrency` holds.',
+    ),
+  ),
 });
 
-/** What a command is told beside its input. The engine's data is present only where the manifest's `context` names it. */
+/** The engine's data is handed over as the engine sent it, and only to a command that asks for it. */
+const engineData = (name: string) => v.optional(told(json, `The engine’s own, where the manifest’s \`context\` names \`${name}\`.`));
+
 export const InvocationContextSchema = v.object({
-  invocationId: v.string(),
-  /** When the answer stops being of use: milliseconds since the epoch. */
-  deadline: v.number(),
-  /** 1 for the first try. */
-  attempt: v.number(),
-  /** W3C trace context of the caller. */
-  traceparent: v.optional(v.string()),
-  taskData: v.optional(json),
-  processInstanceId: v.optional(json),
-  processModelIdentifier: v.optional(json),
-  taskId: v.optional(json),
-  callbackUrl: v.optional(json),
+  invocationId: told(v.string(), 'Names the invocation in `cancel`, `log` and `progress`, and in the proxy’s own logs.'),
+  deadline: told(v.number(), 'When the answer stops being of use: milliseconds since the epoch.'),
+  attempt: told(v.number(), '1 for the first try.'),
+  traceparent: v.optional(told(v.string(), 'W3C trace context of the caller.')),
+  taskData: engineData('task_data'),
+  processInstanceId: engineData('process_instance_id'),
+  processModelIdentifier: engineData('process_model_identifier'),
+  taskId: engineData('task_id'),
+  callbackUrl: engineData('callback_url'),
 });
 
 export const InvokeParamsSchema = v.object({
-  command: v.string(),
-  input: jsonObject,
-  context: InvocationContextSchema,
+  command: told(v.string(), 'The command’s name.'),
+  input: told(jsonObject, 'The values of its parameters, as the caller wrote them: any number of digits, keys in any order.'),
+  context: told(InvocationContextSchema, 'What the command is told beside its input.'),
 });
 
 /**
@@ -82,7 +90,6 @@ export const OneshotDocumentSchema = v.object({
   secrets: v.optional(InitializeParamsSchema.entries.secrets),
 });
 
-/** A media type, with parameters or without. */
 const mimetype = v.pipe(
   v.string(),
   v.maxLength(256),
@@ -100,29 +107,47 @@ const headers = v.record(
  * on as it is.
  */
 export const InvokeResultSchema = v.looseObject({
-  body: v.optional(json),
-  mimetype: v.optional(mimetype),
-  httpStatus: v.optional(v.pipe(v.number(), v.integer(), v.minValue(100), v.maxValue(599))),
-  headers: v.optional(headers),
-  /** Lines for the modeler, shown as `spiff__logs`. */
-  logs: v.optional(v.array(v.string())),
-  spiff: v.optional(json),
-  /** The work goes on after this answer; the connector itself will call the callback URL. */
-  accepted: v.optional(v.boolean()),
+  body: v.optional(told(json, 'The result: any JSON value. Its bytes are passed on as they are.')),
+  mimetype: v.optional(told(mimetype, 'Of the body, when it is not JSON.')),
+  httpStatus: v.optional(
+    told(
+      v.pipe(v.number(), v.integer(), v.minValue(100), v.maxValue(599)),
+      'A status that came from the outside system, shown beside the body.',
+    ),
+  ),
+  headers: v.optional(told(headers, 'Headers that came from the outside system.')),
+  logs: v.optional(told(v.array(v.string()), 'Lines for the modeler, shown as `spiff__logs`.')),
+  spiff: v.optional(told(json, 'Instead of `body`: an object in the engine’s own form, passed on as it is.')),
+  accepted: v.optional(told(v.boolean(), 'The work goes on after this answer; the connector itself will call the callback URL.')),
 });
 
 /** `data` of a JSON-RPC error that answers `invoke`; also, with `message`, the `error` of a `oneshot` reply. */
 export const InvokeErrorDataSchema = v.looseObject({
-  /** Matched by the engine's boundary events. Default: `connector_failed`. */
   errorCode: v.optional(
-    v.pipe(v.string(), v.regex(/^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$/, 'must be 1 to 128 of letters, digits, _, ., : and -')),
+    told(
+      v.pipe(v.string(), v.regex(/^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$/, 'must be 1 to 128 of letters, digits, _, ., : and -')),
+      'Matched by the engine’s boundary events: 1 to 128 of letters, digits, `_`, `.`, `:` and `-`. Default: `connector_failed`.',
+    ),
   ),
-  httpStatus: v.optional(v.pipe(v.number(), v.integer(), v.minValue(400), v.maxValue(599))),
-  retryable: v.optional(v.boolean()),
-  detail: v.optional(json),
+  httpStatus: v.optional(
+    told(
+      v.pipe(v.number(), v.integer(), v.minValue(400), v.maxValue(599)),
+      'The status of the answer. The engine retries 429 and from 500 on, and no other.',
+    ),
+  ),
+  retryable: v.optional(told(v.boolean(), 'Whether the same invocation may succeed later.')),
+  detail: v.optional(told(json, 'Anything more, for people.')),
 });
 
-export const CancelParamsSchema = v.object({ invocationId: v.string(), reason: v.string() });
+/** The other document that a `oneshot` connector may write. */
+export const OneshotErrorSchema = v.looseObject({
+  error: v.looseObject({ message: told(v.string(), 'What went wrong, for people.'), ...InvokeErrorDataSchema.entries }),
+});
+
+export const CancelParamsSchema = v.object({
+  invocationId: v.string(),
+  reason: told(v.string(), 'Why, for logs.'),
+});
 
 const request = <const M extends string, P extends v.GenericSchema>(method: M, params: P) =>
   v.object({ jsonrpc: v.literal('2.0'), id, method: v.literal(method), params });
@@ -142,20 +167,24 @@ export const ProxyMessageSchema = v.variant('method', [
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 
 export const LogParamsSchema = v.looseObject({
-  invocationId: v.optional(v.string()),
+  invocationId: v.optional(told(v.string(), 'With it, the line is also shown to the modeler as one of `spiff__logs`.')),
   level: v.optional(v.picklist(logLevels), 'info'),
   message: v.string(),
-  fields: v.optional(jsonObject),
+  fields: v.optional(told(jsonObject, 'More, by name, for the structured log.')),
 });
 
 export const ProgressParamsSchema = v.looseObject({
   invocationId: v.string(),
-  progress: v.number(),
-  total: v.optional(v.number()),
+  progress: told(v.number(), 'How much is done.'),
+  total: v.optional(told(v.number(), 'Of how much.')),
   message: v.optional(v.string()),
 });
 
-export const ErrorObjectSchema = v.looseObject({ code: v.optional(v.number()), message: v.string(), data: v.optional(json) });
+export const ErrorObjectSchema = v.looseObject({
+  code: v.optional(told(v.number(), 'JSON-RPC’s own number; not used.')),
+  message: told(v.string(), 'What went wrong, for people.'),
+  data: v.optional(told(json, 'The next table; anything else is shown as `detail`.')),
+});
 
 export const ConnectorMessageSchema = v.union([
   v.object({ jsonrpc: v.literal('2.0'), id, result: json }),

@@ -1,0 +1,34 @@
+/** `node scripts/generate.ts` writes the files of docs/ that come from the sources; `--check` names those that are not current and exits 1. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { errorsPage } from './generate/errors-page.ts';
+import type { GeneratedFile } from './generate/generated-file.ts';
+import { protocolPage } from './generate/protocol-page.ts';
+import { protocolSchema } from './generate/protocol-schema.ts';
+
+const root = join(import.meta.dirname, '..');
+
+/** Add a generator here. Each gives one file and reads nothing but the sources. */
+const generators: readonly (() => GeneratedFile | Promise<GeneratedFile>)[] = [errorsPage, protocolPage, protocolSchema];
+
+async function isCurrent({ path, content }: GeneratedFile): Promise<boolean> {
+  const present = await readFile(join(root, path), 'utf8').catch(() => undefined);
+  return present === content;
+}
+
+async function write({ path, content }: GeneratedFile): Promise<void> {
+  await mkdir(dirname(join(root, path)), { recursive: true });
+  await writeFile(join(root, path), content);
+}
+
+for (const generate of generators) {
+  const file = await generate();
+  if (await isCurrent(file)) continue;
+  if (process.argv.includes('--check')) {
+    console.error(`${file.path} is not current: run npm run generate and commit it.`);
+    process.exitCode = 1;
+  } else {
+    await write(file);
+    console.info(`wrote ${file.path}`);
+  }
+}
