@@ -145,8 +145,11 @@ export function environmentOf(variables: Readonly<Record<string, string>>): stri
   return Object.entries(variables).map(([name, value]) => `${name}=${value}`);
 }
 
-/** Opens the pipes in place of stdin and stdout and becomes the image's program; needs a shell in the image. */
-const pipesScript = 'exec "$@" <"$0/stdin" >"$0/stdout"';
+/**
+ * Opens the pipes in place of stdin and stdout and becomes the image's program; needs a shell in the image. The empty line in between
+ * goes to the attach stream and says that stdin is open: until then our end must not close, or what is in it would be lost.
+ */
+const pipesScript = 'exec <"$0/stdin" && echo && exec "$@" >"$0/stdout"';
 
 function programOf({ image, stdio }: ContainerPlan): Partial<ContainerCreateOptions> {
   // Unsaid, the image's own: an Entrypoint in the payload would drop its Cmd.

@@ -12,6 +12,8 @@ export interface ContainerPipes {
   readonly folder: string;
   readonly stdin: Writable;
   readonly stdout: Readable;
+  /** To be told once the container has opened its end of stdin; what closes it waits for that. */
+  opened(): void;
   /** Closes our ends and removes the folder. Idempotent. */
   close(): Promise<void>;
 }
@@ -30,11 +32,13 @@ export async function makePipes(folder: string): Promise<ContainerPipes> {
   const input = new Socket({ fd: writeEnd, readable: false, writable: true });
   const stdout = new Socket({ fd: readEnd, readable: true, writable: false });
   for (const socket of [input, stdout]) socket.on('error', () => {});
+  const open = Promise.withResolvers<void>();
   return {
     folder,
     // A named pipe has no half: the container reads its end once the last writer has closed.
-    stdin: endOf(input, () => input.destroySoon()),
+    stdin: endOf(input, () => void open.promise.then(() => input.destroySoon())),
     stdout,
+    opened: open.resolve,
     async close() {
       input.destroy();
       stdout.destroy();

@@ -221,8 +221,7 @@ async function userFor(host: ContainerHost, dataFolder: string | undefined): Pro
 
 function stdioOf({ streams }: LaunchedContainer, pipes: ContainerPipes | undefined) {
   if (pipes === undefined) return { stdin: streams.stdin, stdout: streams.stdout };
-  // Nothing but a shell's last words would come here.
-  streams.stdout.resume();
+  streams.stdout.once('data', pipes.opened);
   return { stdin: pipes.stdin, stdout: pipes.stdout };
 }
 

@@ -1,0 +1,144 @@
+import { once } from 'node:events';
+import { createServer, type Server, type Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { noAuditLog } from '../../../src/egress/audit.ts';
+import { createEgressGateway, type EgressGateway } from '../../../src/egress/gateway.ts';
+import { silentLogger } from '../../../src/log.ts';
+import { networkRule } from '../../../src/manifest/host-pattern.ts';
+import type { NetworkPolicy } from '../../../src/manifest/network.ts';
+import type { ConnectorProcess } from '../../../src/runner/runner.ts';
+import { buildImage, requireEngine, startRunner } from '../../helpers/docker-runner.ts';
+
+const engine = await requireEngine();
+
+/** Evaluates each line of stdin, and answers with one line of JSON. */
+const evaluator = `
+import net from 'node:net'; import http from 'node:http'; import dns from 'node:dns/promises'; import { createInterface } from 'node:readline';
+const fetchText = (port, host, text, hold = false) => new Promise((resolve) => {
+  const socket = net.connect(port, host); let got = '';
+  socket.on('connect', () => hold ? socket.write(text) : socket.end(text)).on('data', (d) => { got += d; }).on('end', () => resolve(got)).on('error', (e) => resolve(e.code));
+});
+const download = (port, host, bytes) => new Promise((resolve) => {
+  const socket = net.connect(port, host); let got = 0;
+  socket.on('connect', () => socket.end('big ' + bytes)).on('data', (d) => { got += d.length; }).on('end', () => resolve(got)).on('error', (e) => resolve(e.code));
+});
+for await (const line of createInterface({ input: process.stdin })) {
+  const value = await eval(line).catch?.((e) => e.code ?? e.message) ?? eval(line);
+  process.stdout.write(JSON.stringify(value) + '\\n');
+}`;
+
+describe.skipIf(engine === undefined).each([
+  { how: 'a socket in a shared folder', shareFiles: true },
+  { how: 'the sidecar’s own attach stream', shareFiles: false },
+])('egress over $how', ({ shareFiles }) => {
+  let image = '';
+  let server: Server;
+  let port = 0;
+  let gateway: EgressGateway;
+  let network: NetworkPolicy;
+
+  beforeAll(async () => {
+    if (engine === undefined) return;
+    const dockerfile = 'FROM bulkhead-base/node:local\nCOPY main.mjs /main.mjs\nENTRYPOINT ["node", "/main.mjs"]\n';
+    image = await buildImage(engine, 'bulkhead-test/evaluator:local', dockerfile, { 'main.mjs': evaluator });
+    server = createServer({ allowHalfOpen: true }, answer).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    port = (server.address() as { port: number }).port;
+    gateway = createEgressGateway({ audit: noAuditLog, log: silentLogger });
+    network = { type: 'rules', rules: [networkRule(`127.0.0.1:${port}`), networkRule('allowed.example:443')] };
+  }, 180_000);
+
+  afterAll(async () => {
+    await gateway?.close();
+    server?.close();
+  });
+
+  test('reaches what the rules allow, half-close included, and nothing else', async () => {
+    await using under = await startRunner({ shareFiles, gateway });
+    const ask = asker(await under.start(image, { network }));
+    expect(await ask(`fetchText(${port}, '127.0.0.1', 'hello')`)).toBe('you said hello');
+    expect(await ask(`fetchText(${port + 1}, '127.0.0.1', 'hello')`)).toBe('ECONNREFUSED');
+    expect(await ask(`fetchText(80, '10.0.0.1', 'hello')`)).toBe('ENETUNREACH');
+    expect(await ask(`fetchText(${port}, '172.17.0.1', 'hello')`)).toBe('ENETUNREACH');
+    expect(await ask(`Object.keys(require('node:os').networkInterfaces())`.replace('require', 'process.getBuiltinModule'))).toEqual(['lo']);
+  });
+
+  test('carries many connections at once, and ten megabytes on each', async () => {
+    await using under = await startRunner({ shareFiles, gateway });
+    const ask = asker(await under.start(image, { network }));
+    const bytes = 10 * 1024 * 1024;
+    const expected = Array.from({ length: 8 }, () => bytes);
+    expect(await ask(`Promise.all([1,2,3,4,5,6,7,8].map(() => download(${port}, '127.0.0.1', ${bytes})))`)).toEqual(expected);
+  });
+
+  test('a connection that the gateway refuses is reset, and the runner tells of it', async () => {
+    await using under = await startRunner({ shareFiles, gateway });
+    const ask = asker(await under.start(image, { network }));
+    expect(await ask(`fetchText(${port}, '127.0.0.9', 'hello', true)`)).toBe('ECONNRESET');
+    expect(under.notices).toEqual([expect.objectContaining({ code: 'egress_denied', message: expect.stringContaining('127.0.0.9') })]);
+  });
+
+  test('names are answered by the gateway: a rule’s own has a loopback address, any other does not exist', async () => {
+    await using under = await startRunner({ shareFiles, gateway });
+    const ask = asker(await under.start(image, { network }));
+    expect(await ask(`dns.lookup('allowed.example').then((a) => a.address)`)).toMatch(/^127\./);
+    expect(await ask(`dns.resolve4('allowed.example')`)).toEqual([expect.stringMatching(/^127\./)]);
+    expect(await ask(`dns.resolve4('secret-data.exfil.example')`)).toMatch(/ENOTFOUND|EREFUSED|ESERVFAIL/);
+  });
+
+  test('proxy variables lead to the same gateway', async () => {
+    await using under = await startRunner({ shareFiles, gateway });
+    const ask = asker(await under.start(image, { network }));
+    expect(await ask('process.env.HTTPS_PROXY')).toBe('http://127.0.0.1:3128');
+    const connect = `fetchText(3128, '127.0.0.1', 'CONNECT denied.example:443 HTTP/1.1\\r\\nhost: denied.example:443\\r\\n\\r\\n')`;
+    expect(await ask(connect)).toMatch(/^HTTP\/1.1 403/);
+  });
+
+  test('a sidecar that dies takes its connector along, and is named', async () => {
+    await using under = await startRunner({ shareFiles, gateway });
+    const process = await under.start(image, { network });
+    const sidecar = (await under.containers()).find((name) => name.endsWith('-net')) ?? '';
+    await under.engine.docker.getContainer(sidecar.slice(1)).kill();
+    const { breach } = await process.exited;
+    expect(breach).toMatchObject({ code: 'connector_crashed', message: expect.stringContaining('network sidecar ended') });
+    expect(await under.containers()).toEqual([]);
+  });
+});
+
+function answer(socket: Socket): void {
+  let text = '';
+  socket.on('error', () => {});
+  socket.on('data', (chunk) => {
+    text += chunk;
+  });
+  socket.on('end', () => socket.end(text.startsWith('big ') ? Buffer.alloc(Number(text.slice(4))) : `you said ${text}`));
+}
+
+/** One expression to the container, one JSON value back. */
+function asker(process: ConnectorProcess): (expression: string) => Promise<unknown> {
+  const lines: string[] = [];
+  let rest = '';
+  let wake = () => {};
+  process.stdout.on('data', (chunk) => {
+    rest += chunk;
+    const parts = rest.split('\n');
+    rest = parts.pop() ?? '';
+    lines.push(...parts);
+    wake();
+  });
+  let complaint = '';
+  process.stderr.on('data', (chunk) => {
+    complaint += chunk;
+  });
+  const over = process.exited.then((exit) => Promise.reject(new Error(`ended: ${JSON.stringify(exit)} ${complaint}`)));
+  over.catch(() => {});
+  return async (expression) => {
+    process.stdin.write(`${expression}\n`);
+    while (lines.length === 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      wake = resolve;
+      await Promise.race([promise, over]);
+    }
+    return JSON.parse(lines.shift() ?? 'null');
+  };
+}
