@@ -32,7 +32,7 @@ function nodePrelude({ listeners, localRoutes }: NetworkPlan): string {
 export function connectorScript(plan: SandboxPlan): string {
   const environment = { PATH: `${inside.nodeFolder}:${systemPath}`, HOME: '/tmp', LANG: 'C.UTF-8', ...plan.network.environment };
   return script([
-    ...limitLines(plan.policy.limits, plan.isMemoryCounted),
+    ...limitLines(plan.policy.limits, plan.counted),
     ...Object.entries({ ...environment, ...plan.policy.environment }).map(exportLine),
     // bwrap and cd leave these two behind; the environment is the connector’s alone.
     `cd ${quote(inside.connector)} || exit 119; unset OLDPWD`,
@@ -66,6 +66,8 @@ function exportLine([name, value]: [string, string]): string {
 
 /** Address space that one process may make beyond the memory limit: V8 reserves hundreds of megabytes for every thread’s code, and uses few. */
 const dataSlackBytes = 2 ** 31;
+/** So that the cgroup, which tells of what it refused, is reached first. */
+const pidsSlack = 8;
 const blockBytes = 512;
 const kibibyte = 1024;
 
@@ -73,17 +75,18 @@ const kibibyte = 1024;
  * Limits of each process, hard and soft alike. RLIMIT_DATA is only a backstop where no cgroup counts the whole tree: it lies far above
  * the memory limit so that the watchdog, which can say what happened, comes first.
  */
-function limitLines(limits: ResourceLimits, isMemoryCounted: boolean): readonly string[] {
+function limitLines(limits: ResourceLimits, counted: SandboxPlan['counted']): readonly string[] {
   const data = 2 * limits.memoryBytesMax + dataSlackBytes;
+  const processes = limits.pidsMax + (counted.pids ? pidsSlack : 0);
   const cpuSeconds = limits.cpuTimeMaxMs === undefined ? undefined : Math.ceil(limits.cpuTimeMaxMs / 1000);
   return [
     'ulimit -c 0 && ulimit -l 0',
     `ulimit -n ${limits.descriptorsMax}`,
     `ulimit -f ${Math.ceil(limits.fileBytesMax / blockBytes)}`,
-    ...(isMemoryCounted ? [] : [`ulimit -d ${Math.ceil(data / kibibyte)}`]),
+    ...(counted.memory ? [] : [`ulimit -d ${Math.ceil(data / kibibyte)}`]),
     // The kernel tells the process at the soft limit (SIGXCPU) and kills it at the hard one.
     ...(cpuSeconds === undefined ? [] : [`ulimit -S -t ${cpuSeconds} && ulimit -H -t ${cpuSeconds + 1}`]),
     // The number of processes is -p in dash and busybox, -u in bash.
-    `{ ulimit -p ${limits.pidsMax} || ulimit -u ${limits.pidsMax}; } 2>/dev/null`,
+    `{ ulimit -p ${processes} || ulimit -u ${processes}; } 2>/dev/null`,
   ].map((line) => `${line} || exit 118`);
 }

@@ -70,7 +70,8 @@ async function lookAtMemory(sandbox: Watched): Promise<LimitBreach | undefined> 
     return oomKills > 0 ? memoryBreach(connector, limits, memoryPeakBytes) : undefined;
   }
   const use = await measureTree(sandbox.pid);
-  if (use.tasks > limits.pidsMax) noticeForks(sandbox);
+  // At the limit the next one is refused, which nothing counts here.
+  if (use.tasks >= limits.pidsMax) noticeForks(sandbox);
   return use.memoryBytes > limits.memoryBytesMax ? memoryBreach(connector, limits, use.memoryBytes) : undefined;
 }
 

@@ -12,8 +12,8 @@ export interface SandboxPlan {
   readonly readOnlyBinds: readonly Bind[];
   readonly machine: MachineLayout;
   readonly network: NetworkPlan;
-  /** Whether a cgroup counts the memory of the whole tree. */
-  readonly isMemoryCounted: boolean;
+  /** What a cgroup counts for the whole tree; limits of single processes then only stand behind it. */
+  readonly counted: { readonly memory: boolean; readonly pids: boolean };
   /** The seccomp program. */
   readonly filter: Uint8Array;
 }

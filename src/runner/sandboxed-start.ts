@@ -68,7 +68,7 @@ async function makePlan(host: SubprocessHost, spec: ProcessSpec, session: Egress
     readOnlyBinds,
     machine: host.machine,
     network: networkPlan(host, policy.network.type === 'unsafe-host', session),
-    isMemoryCounted: host.cgroups !== undefined,
+    counted: { memory: host.cgroups?.folders.has('memory') ?? false, pids: host.cgroups?.folders.has('pids') ?? false },
     filter: host.filter,
   };
 }

@@ -139,7 +139,7 @@ const protectedPaths = [
   '/proc/sys/vm/swappiness',
   '/proc/sys/net/ipv4/ip_forward',
   '/proc/sysrq-trigger',
-  
+
   '/proc/sys/user/max_user_namespaces',
 ]);
 

@@ -50,7 +50,7 @@ const plan: SandboxPlan = {
     nodePath: '/opt/node/bin/node',
   },
   network: noNetwork,
-  isMemoryCounted: false,
+  counted: { memory: false, pids: false },
   filter: new Uint8Array([1, 2, 3]),
 };
 
@@ -160,7 +160,11 @@ describe('the connector’s own part', () => {
   });
 
   it('has no limit of address space where a cgroup counts memory: V8 reserves much more than it uses', () => {
-    expect(fileAt(argsOf({ isMemoryCounted: true }), inside.connectorScript)).not.toContain('ulimit -d');
+    expect(fileAt(argsOf({ counted: { memory: true, pids: false } }), inside.connectorScript)).not.toContain('ulimit -d');
+  });
+
+  it('leaves the number of processes to a cgroup, which tells when it is reached', () => {
+    expect(fileAt(argsOf({ counted: { memory: true, pids: true } }), inside.connectorScript)).toContain('ulimit -p 72 ');
   });
 
   it.each([

@@ -1,0 +1,104 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { isRunning } from '../../../src/runner/process-tree.ts';
+import type { ProcessNotice } from '../../../src/runner/runner.ts';
+import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
+import { hostileFolder, startHostile } from './hostile-folder.ts';
+
+const folder = hostileFolder();
+// Where there are no cgroups for us, both are the watchdog.
+const runners = { cgroup: createSubprocessRunner(), watchdog: createSubprocessRunner({ limits: 'watchdog' }) };
+
+afterAll(async () => {
+  for (const runner of Object.values(runners)) await runner.close();
+  folder[Symbol.dispose]();
+});
+
+const mebibyte = 2 ** 20;
+
+describe.each(['cgroup', 'watchdog'] as const)('limits held by the %s', (kind) => {
+  const start = (options: Partial<Parameters<typeof startHostile>[0]> = {}) =>
+    startHostile({ runner: runners[kind], folder: folder.path, ...options });
+
+  it.each([
+    ['python', 'private'],
+    ['python', 'shared'],
+    ['python', 'children'],
+    ['node', 'private'],
+  ] as const)('end a connector in %s that takes too much %s memory, and say so (attacks 45, 46)', async (language, memoryKind) => {
+    const hostile = await start({ language });
+    await expect(hostile.attack('memory', { kind: memoryKind, max: 600 * mebibyte, hold: 20 })).rejects.toThrow(/ended/);
+    const { breach } = await hostile.process.exited;
+    expect(breach).toMatchObject({
+      code: 'memory_exceeded',
+      message: expect.stringMatching(/^Connector hostile used \d+ MiB of memory, its limit is 128 MiB/),
+    });
+  });
+
+  it('end a connector that makes files without end, and say so (attack 47)', async () => {
+    const hostile = await start();
+    await expect(hostile.attack('inodes', { max: 200_000, hold: 20 })).rejects.toThrow(/ended/);
+    const { breach } = await hostile.process.exited;
+    // Where memory is counted, the files may use that up first.
+    expect(['disk_exceeded', 'memory_exceeded']).toContain(breach?.code);
+  });
+
+  it('tell of forks that were refused, and let the connector live (attack 44)', async () => {
+    const notices: ProcessNotice[] = [];
+    const hostile = await start({ notices });
+    const [result] = await hostile.attack('forks', { max: 400, hold: 1 });
+    expect(result).toMatchObject({ outcome: 'refused', detail: expect.stringMatching(/^EAGAIN after (3\d|4\d)$/) });
+    expect(notices).toContainEqual(expect.objectContaining({ code: 'process_limit' }));
+    hostile.process.kill();
+    await hostile.process.exited;
+  });
+
+  it('tell of a /tmp that is full (attack 47)', async () => {
+    const notices: ProcessNotice[] = [];
+    const hostile = await start({ notices });
+    const [result] = await hostile.attack('disk', { path: '/tmp', max: 200 * mebibyte, hold: 1.5 });
+    expect(result).toMatchObject({ outcome: 'refused', detail: expect.stringContaining('ENOSPC') });
+    expect(notices).toContainEqual(expect.objectContaining({ code: 'disk_exceeded' }));
+    hostile.process.kill();
+    await hostile.process.exited;
+  });
+
+  it('end a connector that writes too big a file, and say so', async () => {
+    const hostile = await start({ limits: { fileBytesMax: 5 * mebibyte } });
+    await expect(hostile.attack('big_file', { max: 20 * mebibyte })).rejects.toThrow(/ended/);
+    expect(await hostile.process.exited).toMatchObject({ signal: 'SIGXFSZ', breach: { code: 'disk_exceeded' } });
+  });
+
+  it('end a connector that used up its CPU time, and say so (attack 48)', async () => {
+    const hostile = await start({ limits: { cpuTimeMaxMs: 1000 } });
+    await expect(hostile.attack('spin', { seconds: 60 })).rejects.toThrow(/ended/);
+    expect(await hostile.process.exited).toMatchObject({ signal: 'SIGXCPU', breach: { code: 'cpu_exceeded' } });
+  });
+});
+
+describe('a share of the CPU', () => {
+  it.skipIf(process.getuid?.() !== 0)('is what its limit says, where there are cgroups (attack 48)', async () => {
+    const hostile = await startHostile({ runner: runners.cgroup, folder: folder.path, limits: { cpusMax: 0.25 } });
+    const [result] = await hostile.attack('spin', { seconds: 3 });
+    expect(Number(result?.detail)).toBeLessThan(0.35);
+    hostile.process.kill();
+    await hostile.process.exited;
+  });
+});
+
+describe('the end of a connector', () => {
+  it.each(['stubborn', 'stop'])('is certain when it does this: %s (attack 49)', async (attack) => {
+    const hostile = await startHostile({ runner: runners.cgroup, folder: folder.path });
+    await hostile.attack(attack);
+    const pid = Number(hostile.process.label.split(' ')[1]);
+    hostile.process.terminate();
+    hostile.process.kill();
+    expect(await hostile.process.exited).toMatchObject({ signal: 'SIGKILL' });
+    expect(await isRunning(pid)).toBe(false);
+  });
+
+  it('comes by terminate for one that does not mind', async () => {
+    const hostile = await startHostile({ runner: runners.cgroup, folder: folder.path });
+    hostile.process.terminate();
+    expect(await hostile.process.exited).toEqual({ exitCode: null, signal: 'SIGTERM' });
+  });
+});
