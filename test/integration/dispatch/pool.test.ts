@@ -1,0 +1,194 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { bodyOf, dispatcherOf, type FixtureOptions, failureOf, invocation, nodeFixture } from '../../helpers/dispatching.ts';
+import { type Leftovers, nothingLeft, watchLeftovers } from '../../helpers/leftovers.ts';
+
+let leftovers: () => Promise<Leftovers>;
+
+beforeEach(() => {
+  leftovers = watchLeftovers();
+});
+
+afterEach(async () => {
+  expect(await leftovers()).toEqual(nothingLeft);
+});
+
+const commands = ['Echo', 'Sleep', 'Deaf', 'Count', 'Fail', 'Log', 'Crash', 'Stderr', 'Leak', 'Infinite'];
+const echoes = (options: Partial<FixtureOptions> = {}) => nodeFixture('echoes.ts', commands, options);
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+type Test = ReturnType<typeof dispatcherOf>;
+const statusOf = ({ dispatcher }: Test) => dispatcher.status().get('fixture' as never)!;
+const countOf = async ({ dispatcher }: Test) => bodyOf(await dispatcher.invoke(invocation('Count'))) as { count: number; pid: number };
+
+describe('a pool', () => {
+  test('starts nothing until it is asked, unless it has a min', async () => {
+    await using none = dispatcherOf([echoes()]);
+    await using some = dispatcherOf([echoes({ workers: { min: 2, max: 4 } })]);
+    await expect.poll(() => statusOf(some).workers.ready, { timeout: 10_000 }).toBe(2);
+    expect(statusOf(none).workers).toEqual({ starting: 0, ready: 0, busy: 0, closing: 0 });
+  });
+
+  test('starts a worker more when the queue does not empty, up to max, and never gives a worker more than its concurrency', async () => {
+    await using test = dispatcherOf([echoes({ workers: { max: 2, concurrency: 2 } })]);
+    const pending = Array.from({ length: 7 }, () => test.dispatcher.invoke(invocation('Sleep', { ms: 1000 })));
+    await expect.poll(() => statusOf(test).running, { timeout: 10_000 }).toBe(4);
+    expect(statusOf(test)).toMatchObject({ workers: { busy: 2 }, queueLength: 3 });
+    expect((await Promise.all(pending)).map(bodyOf)).toEqual(Array(7).fill('slept'));
+  });
+
+  test('refuses what its queue does not hold, with a time to retry after', async () => {
+    await using test = dispatcherOf([echoes({ workers: { concurrency: 1, queueMax: 2 } })]);
+    await countOf(test);
+    const pending = [1, 2, 3].map(() => test.dispatcher.invoke(invocation('Sleep', { ms: 300 })));
+    const refused = await test.dispatcher.invoke(invocation('Echo'));
+    expect(failureOf(refused)).toMatchObject({ code: 'queue_full', message: expect.stringContaining('workers.queue') });
+    if (refused.type !== 'failure' || refused.failure.origin !== 'proxy') throw new Error('not of the proxy');
+    expect(refused.failure.error.retryAfterMs).toBeGreaterThanOrEqual(1000);
+    expect((await Promise.all(pending)).map(bodyOf)).toEqual(['slept', 'slept', 'slept']);
+  });
+
+  test('lets what waits leave at its deadline or with its client, and does not run it', async () => {
+    await using test = dispatcherOf([echoes({ workers: { concurrency: 1 } })]);
+    await countOf(test);
+    const controller = new AbortController();
+    const running = test.dispatcher.invoke(invocation('Sleep', { ms: 700 }));
+    const late = test.dispatcher.invoke(invocation('Count', {}, { timeoutMs: 200 }));
+    const left = test.dispatcher.invoke(invocation('Count', {}, { signal: controller.signal }));
+    setTimeout(() => controller.abort(), 50);
+    expect(failureOf(await left)).toMatchObject({ code: 'cancelled', message: expect.stringContaining('did not run') });
+    expect(failureOf(await late)).toMatchObject({ code: 'deadline_exceeded', message: expect.stringContaining('did not run') });
+    expect(bodyOf(await running)).toBe('slept');
+    expect((await countOf(test)).count).toBe(2);
+  });
+
+  test('closes workers that idle, down to min, youngest first', async () => {
+    await using test = dispatcherOf([echoes({ workers: { min: 1, max: 3, concurrency: 1, idleTimeoutMs: 500 } })]);
+    const first = await countOf(test);
+    await Promise.all([1, 2, 3].map(() => test.dispatcher.invoke(invocation('Sleep', { ms: 800 }))));
+    await expect.poll(() => statusOf(test).workers, { timeout: 10_000 }).toEqual({ starting: 0, ready: 1, busy: 0, closing: 0 });
+    expect(await countOf(test)).toEqual({ pid: first.pid, count: 2 });
+    expect(statusOf(test).restarts).toBe(0);
+  });
+
+  test('replaces a worker after so many invocations, and after so long', async () => {
+    await using used = dispatcherOf([echoes({ workers: { invocationsMax: 2 } })]);
+    const pids = [];
+    for (let call = 0; call < 4; call++) pids.push((await countOf(used)).pid);
+    expect(new Set(pids).size).toBe(2);
+    await using aged = dispatcherOf([echoes({ workers: { ageTimeoutMs: 500 } })]);
+    const { pid } = await countOf(aged);
+    await sleep(1000);
+    expect((await countOf(aged)).pid).not.toBe(pid);
+  });
+
+  test('prefers the worker with the least to do', async () => {
+    await using test = dispatcherOf([echoes({ workers: { min: 2, max: 2, concurrency: 4 } })]);
+    await expect.poll(() => statusOf(test).workers.ready, { timeout: 10_000 }).toBe(2);
+    const pending = [1, 2].map(() => test.dispatcher.invoke(invocation('Sleep', { ms: 200 })));
+    expect(statusOf(test).workers).toMatchObject({ busy: 2, ready: 0 });
+    await Promise.all(pending);
+  });
+});
+
+describe('closing', () => {
+  test('lets what runs and what waits end, takes nothing new, and leaves nothing', async () => {
+    const test = dispatcherOf([echoes({ workers: { concurrency: 1 } })]);
+    await countOf(test);
+    const pending = [1, 2, 3].map(() => test.dispatcher.invoke(invocation('Sleep', { ms: 200 })));
+    const closed = test.dispatcher.close(Date.now() + 20_000);
+    expect(failureOf(await test.dispatcher.invoke(invocation('Echo'))).code).toBe('shutting_down');
+    expect((await Promise.all(pending)).map(bodyOf)).toEqual(['slept', 'slept', 'slept']);
+    await closed;
+    await test[Symbol.asyncDispose]();
+  });
+
+  test('ends what is not done by the deadline', async () => {
+    const test = dispatcherOf([echoes({ workers: { concurrency: 1 } })]);
+    await countOf(test);
+    const [running, waiting] = [1, 2].map(() => test.dispatcher.invoke(invocation('Sleep', { ms: 60_000 })));
+    const began = performance.now();
+    await test.dispatcher.close(Date.now() + 300);
+    expect(performance.now() - began).toBeLessThan(5000);
+    expect(failureOf(await running!)).toMatchObject({
+      code: 'shutting_down',
+      message: expect.stringContaining('is stopped with the proxy'),
+    });
+    expect(failureOf(await waiting!)).toMatchObject({ code: 'shutting_down', message: expect.stringContaining('did not run') });
+    await test[Symbol.asyncDispose]();
+  });
+
+  test('in the middle of a start gives the start up', async () => {
+    const test = dispatcherOf([nodeFixture('starts-badly.ts hangs', ['Echo'])]);
+    const pending = test.dispatcher.invoke(invocation('Echo'));
+    await sleep(200);
+    const began = performance.now();
+    await test.dispatcher.close(Date.now() + 100);
+    expect(failureOf(await pending).code).toBe('shutting_down');
+    expect(performance.now() - began).toBeLessThan(8000);
+    await test[Symbol.asyncDispose]();
+  });
+});
+
+describe('a new set of connectors', () => {
+  test('drains what changed, leaves what did not, and drops what is gone', async () => {
+    await using test = dispatcherOf([echoes(), echoes({ name: 'same' }), echoes({ name: 'gone' })]);
+    const count = async (connector: string) =>
+      bodyOf(await test.dispatcher.invoke(invocation('Count', {}, { connector }))) as { pid: number; count: number };
+    const [changed, same] = [await count('fixture'), await count('same')];
+    await count('gone');
+    const running = test.dispatcher.invoke(invocation('Sleep', { ms: 700 }));
+    test.dispatcher.apply([echoes({ settings: { changed: true } }), echoes({ name: 'same' })]);
+    expect((await count('fixture')).pid).not.toBe(changed.pid);
+    expect(await count('same')).toEqual({ pid: same.pid, count: 2 });
+    expect(failureOf(await test.dispatcher.invoke(invocation('Echo', {}, { connector: 'gone' }))).code).toBe('command_not_found');
+    expect(bodyOf(await running)).toBe('slept');
+    expect([...test.dispatcher.status().keys()]).toEqual(['fixture', 'same']);
+  });
+});
+
+describe('a single-use pool', () => {
+  test('gives every invocation a process that nothing ran in before', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'traces-'));
+    const workers = { mode: 'single-use', prewarm: 2, max: 4, queueMax: 64, idleTimeoutMs: 300_000 } as const;
+    {
+      await using test = dispatcherOf([nodeFixture('keeps-state.ts', ['Trace'], { workers, environment: { TRACES_FOLDER: folder } })]);
+      const traces = (await Promise.all(Array.from({ length: 8 }, () => test.dispatcher.invoke(invocation('Trace'))))).map(bodyOf) as {
+        pid: number;
+        port: number;
+      }[];
+      for (const trace of traces) expect(trace).toMatchObject({ memory: 0, environment: null, file: false });
+      expect(new Set(traces.map(({ pid }) => pid)).size).toBe(8);
+      await expect.poll(() => statusOf(test).workers, { timeout: 15_000 }).toEqual({ starting: 0, ready: 2, busy: 0, closing: 0 });
+      for (const { port } of traces) await expect(connects(port)).resolves.toBe(false);
+      expect(statusOf(test).restarts).toBe(0);
+    }
+    await rm(folder, { recursive: true });
+  });
+
+  test('has one started ahead for a caller that takes its time', async () => {
+    const workers = { mode: 'single-use', prewarm: 1, max: 2, queueMax: 64, idleTimeoutMs: 300_000 } as const;
+    await using test = dispatcherOf([echoes({ workers })]);
+    const pids = new Set<number>();
+    for (let call = 0; call < 3; call++) {
+      await expect.poll(() => statusOf(test).workers.ready, { timeout: 15_000 }).toBe(1);
+      const outcome = await test.dispatcher.invoke(invocation('Count'));
+      expect(outcome.phases).toMatchObject({ queueMs: 0, startMs: 0 });
+      pids.add((bodyOf(outcome) as { pid: number }).pid);
+    }
+    expect(pids.size).toBe(3);
+  });
+});
+
+function connects(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
