@@ -5,7 +5,7 @@ import { readManifest } from '../src/manifest/read-manifest.ts';
 const valueAfter = (list: readonly string[], flag: string) => list[list.indexOf(flag) + 1];
 
 it('labels an image with its manifest as JSON, which reads without faults', () => {
-  const given = buildArguments({ connector: 'http', docker: 'docker', bases: {} });
+  const given = buildArguments({ connector: 'http', bases: {} });
   const [name, ...json] = valueAfter(given, '--label')?.split('=') ?? [];
   expect(name).toBe('dev.bulkhead.connector');
   const result = readManifest({ file: 'label', text: json.join('=') });
@@ -20,5 +20,5 @@ it.each([
   ['example-shell', 'BASE=my/shell'],
 ])('builds %s from the base of its language', (connector, argument) => {
   const bases = { node: 'my/node', python: 'my/python', shell: 'my/shell' };
-  expect(valueAfter(buildArguments({ connector, docker: 'docker', bases }), '--build-arg')).toBe(argument);
+  expect(valueAfter(buildArguments({ connector, bases }), '--build-arg')).toBe(argument);
 });

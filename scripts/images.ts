@@ -4,6 +4,7 @@
  *
  *   --base-node IMAGE --base-python IMAGE --base-shell IMAGE   instead of the public bases that the Dockerfiles name
  *   --docker PROGRAM   default: docker (podman works too)
+ *   --network NAME     of the build, where the engine's default network is not to be used
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -17,27 +18,34 @@ const languages = ['node', 'python', 'shell'] as const;
 
 export interface BuildOptions {
   readonly connector: string;
-  readonly docker: string;
+  readonly network?: string;
   readonly bases: Readonly<Partial<Record<(typeof languages)[number], string>>>;
 }
 
 /** The arguments of one build; pure but for reading the connector's folder. Throws when the manifest has faults. */
-export function buildArguments({ connector, bases }: BuildOptions): readonly string[] {
+export function buildArguments({ connector, bases, network }: BuildOptions): readonly string[] {
   const folder = `${images}${connector}`;
-  const file = `${folder}/connector.yaml`;
-  const text = readFileSync(file, 'utf8');
-  const result = readManifest({ file, text });
-  if (!result.ok) throw new Error(result.faults.map((fault) => JSON.stringify(fault)).join('\n'));
   const base = bases[languageOf(folder)];
+  const { version, label } = manifestOf(folder);
   return [
     'build',
     ...(base === undefined ? [] : ['--build-arg', `BASE=${base}`]),
-    '--label',
-    `dev.bulkhead.connector=${JSON.stringify(parse(text))}`,
+    ...(network === undefined ? [] : ['--network', network]),
+    ...(label === undefined ? [] : ['--label', `dev.bulkhead.connector=${label}`]),
     '--tag',
-    `bulkhead/${connector}:${result.manifest.version}`,
+    `bulkhead/${connector}:${version}`,
     folder,
   ];
+}
+
+/** spiff-python has no manifest before somebody's packages are in it: it prints one then, by --manifest. */
+function manifestOf(folder: string): { readonly version: string; readonly label?: string } {
+  const file = `${folder}/connector.yaml`;
+  if (!existsSync(file)) return { version: '1.0.0' };
+  const text = readFileSync(file, 'utf8');
+  const result = readManifest({ file, text });
+  if (!result.ok) throw new Error(result.faults.map((fault) => JSON.stringify(fault)).join('\n'));
+  return { version: result.manifest.version, label: JSON.stringify(parse(text)) };
 }
 
 function languageOf(folder: string): (typeof languages)[number] {
@@ -51,6 +59,7 @@ function main(): void {
     allowPositionals: true,
     options: {
       docker: { type: 'string' },
+      network: { type: 'string' },
       ...Object.fromEntries(languages.map((language) => [`base-${language}`, { type: 'string' as const }])),
     },
   });
@@ -58,11 +67,15 @@ function main(): void {
   const bases = Object.fromEntries(
     languages.flatMap((language) => (given[`base-${language}`] ? [[language, given[`base-${language}`]]] : [])),
   );
+  const { network } = given;
   const all = readdirSync(images).filter((name) => existsSync(`${images}${name}/Dockerfile`));
   for (const connector of positionals.length > 0 ? positionals : all) {
-    const docker = given['docker'] ?? 'docker';
     console.log(`building bulkhead/${connector}`);
-    const { status } = spawnSync(docker, buildArguments({ connector, docker, bases }), { stdio: 'inherit' });
+    const { status } = spawnSync(
+      given['docker'] ?? 'docker',
+      buildArguments({ connector, bases, ...(network === undefined ? {} : { network }) }),
+      { stdio: 'inherit' },
+    );
     if (status !== 0) process.exitCode = 1;
   }
 }

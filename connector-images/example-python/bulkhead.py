@@ -121,11 +121,18 @@ def serve(concurrency=8, version=None, start=None, close=None):
     concurrency: invocations at once, each in a thread of its own; with 1 they run on the main thread, without any.
     start(config, secrets) runs once before the first invocation, close() once after the last.
     """
-    _Server(concurrency, version, start, close).run()
+    Server(concurrency, version, start, close).run()
 
 
-class _Server:
-    def __init__(self, concurrency, version, start, close):
+def print_result(text):
+    """For a program that has a use beside serving: a line on the real stdout."""
+    os.write(_protocol_fd, (text + "\n").encode())
+
+
+class Server:
+    """What serve() runs; a host of other people's commands may want its own `initialize`, `run_command` or `read_json`."""
+
+    def __init__(self, concurrency, version=None, start=None, close=None):
         self._concurrency = concurrency
         self._version = version
         self._start = start
@@ -150,7 +157,7 @@ class _Server:
 
     def _read(self, line, pool):
         try:
-            message = loads(line)
+            message = self.read_json(line)
         except (RecursionError, ValueError) as error:
             # Nested deeper than Python reads: that invocation fails, not the process with all the others.
             request_id = re.search(rb'"id"\s*:\s*"([^"\\]*)"', line[:512])
@@ -175,13 +182,13 @@ class _Server:
             if context is not None:
                 context.cancelled.set()
         elif method == "initialize":
-            self._answer(message["id"], self._initialize, params)
+            self._answer(message["id"], self.initialize, params)
         elif method == "shutdown":
             self._answer(message["id"], lambda: (self._close and self._close()) and {} or {})
         elif "id" in message:
             self._answer(message["id"], dict)
 
-    def _initialize(self, params):
+    def initialize(self, params):
         self._setup = params
         if self._start is not None:
             self._start(params["config"], params["secrets"])
@@ -189,9 +196,22 @@ class _Server:
         ready = {"protocol": 1, "commands": known, "concurrency": self._concurrency}
         return ready if self._version is None else dict(ready, version=self._version)
 
+    def read_json(self, line):
+        return loads(line)
+
+    def run_command(self, params, context):
+        """Gives the `result` of the answer, or raises."""
+        function = _commands.get(params["command"])
+        if function is None:
+            raise ConnectorError("This connector has no command %s." % params["command"], "command_not_found")
+        result = function(params["input"], context)
+        if inspect.isawaitable(result):
+            result = asyncio.run(_awaited(result))
+        return result.fields if isinstance(result, Reply) else {"body": result}
+
     def _invoke(self, request_id, params, context):
         try:
-            self._answer(request_id, _run, params, context)
+            self._answer(request_id, self.run_command, params, context)
         finally:
             self._running.pop(context.invocation_id, None)
 
@@ -219,16 +239,6 @@ class _Server:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
-
-
-def _run(params, context):
-    function = _commands.get(params["command"])
-    if function is None:
-        raise ConnectorError("This connector has no command %s." % params["command"], "command_not_found")
-    result = function(params["input"], context)
-    if inspect.isawaitable(result):
-        result = asyncio.run(_awaited(result))
-    return result.fields if isinstance(result, Reply) else {"body": result}
 
 
 async def _awaited(awaitable):
