@@ -117,7 +117,7 @@ export interface TemporaryFolder extends AsyncDisposable {
 
 /** A folder that sandboxes may read too. */
 export async function temporaryFolder(files: Readonly<Record<string, string>> = {}): Promise<TemporaryFolder> {
-  const path = await mkdtemp(join(tmpdir(), 'bulkhead-test-'));
+  const path = await mkdtemp(join(tmpdir(), 'bulkhead-cli-'));
   const write = async (more: Readonly<Record<string, string>>): Promise<void> => {
     for (const [name, content] of Object.entries(more)) {
       await mkdir(dirname(join(path, name)), { recursive: true });
