@@ -5,11 +5,21 @@ import { errorsPage } from './generate/errors-page.ts';
 import type { GeneratedFile } from './generate/generated-file.ts';
 import { protocolPage } from './generate/protocol-page.ts';
 import { protocolSchema } from './generate/protocol-schema.ts';
+import { configPage, manifestPage } from './generate/written-pages.ts';
+import { configSchema, manifestSchema } from './generate/written-schema.ts';
 
 const root = join(import.meta.dirname, '..');
 
 /** Add a generator here. Each gives one file and reads nothing but the sources. */
-const generators: readonly (() => GeneratedFile | Promise<GeneratedFile>)[] = [errorsPage, protocolPage, protocolSchema];
+const generators: readonly (() => GeneratedFile | Promise<GeneratedFile>)[] = [
+  errorsPage,
+  protocolPage,
+  protocolSchema,
+  configSchema,
+  configPage,
+  manifestSchema,
+  manifestPage,
+];
 
 async function isCurrent({ path, content }: GeneratedFile): Promise<boolean> {
   const present = await readFile(join(root, path), 'utf8').catch(() => undefined);

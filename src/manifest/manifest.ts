@@ -49,7 +49,7 @@ const RunSchema = closed({
   command: v.pipe(
     list(text(manifestLimits.argumentCharsMax), manifestLimits.argumentsMax),
     v.minLength(1, told('is empty', 'write the program and its arguments, e.g. [node, main.ts]')),
-    v.description('Program and arguments; no shell. Relative names are looked up in the connector’s folder first by the program itself.'),
+    v.description('Program and arguments; no shell. It starts in the connector’s folder.'),
     v.metadata({
       examples: [
         ['node', 'main.ts'],
