@@ -45,14 +45,14 @@ export interface ScannedJson {
   readonly nonFinite: boolean;
 }
 
-export interface ScanFailure {
+interface ScanFailure {
   readonly ok: false;
   readonly offset: number;
   /** What is wrong, without any of the input; reads well after “is not JSON: ”. */
   readonly reason: string;
 }
 
-export type JsonType = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null';
+type JsonType = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null';
 
 /** More top-level members than any request has, few enough that their list stays small beside the text. */
 export const membersMaxDefault = 65_536;

@@ -21,20 +21,40 @@ export function jsonTextOf(value: unknown): JsonText {
 export function cutMembers(bytes: Uint8Array, scan: ScannedJson, drop: (key: string) => boolean): JsonText {
   const kept = keptMembers(scan.members, drop);
   if (kept === undefined) return oneLine(bytes.subarray(scan.start, scan.end), scan.hasLineBreak);
-  const parts: Uint8Array[] = [bytes.subarray(scan.start, scan.members[0]?.memberStart)];
+  const ranges = new Ranges();
+  ranges.add(scan.start, scan.members[0]?.memberStart ?? scan.end);
   for (const [position, { place, member }] of kept.entries()) {
     // The separator before a member goes with its place; what comes first needs none.
-    if (position > 0) parts.push(bytes.subarray(scan.members[place - 1]?.valueEnd, scan.members[place]?.memberStart));
-    parts.push(bytes.subarray(member.memberStart, member.valueEnd));
+    if (position > 0) ranges.add(scan.members[place - 1]?.valueEnd ?? 0, scan.members[place]?.memberStart ?? 0);
+    ranges.add(member.memberStart, member.valueEnd);
   }
-  parts.push(bytes.subarray(scan.members.at(-1)?.valueEnd, scan.end));
-  return oneLine(Buffer.concat(parts), scan.hasLineBreak, 'own');
+  ranges.add(scan.members.at(-1)?.valueEnd ?? scan.end, scan.end);
+  return oneLine(ranges.copyOf(bytes), scan.hasLineBreak, 'own');
 }
 
 interface KeptMember {
   /** Index of the member in whose place it stands. */
   readonly place: number;
   readonly member: Member;
+}
+
+/** Parts of a text, in order; neighbours become one, so that many members that stay cost one copy. */
+class Ranges {
+  readonly #starts: number[] = [];
+  readonly #ends: number[] = [];
+
+  add(start: number, end: number): void {
+    if (this.#ends.length > 0 && this.#ends[this.#ends.length - 1] === start) {
+      this.#ends[this.#ends.length - 1] = end;
+      return;
+    }
+    this.#starts.push(start);
+    this.#ends.push(end);
+  }
+
+  copyOf(bytes: Uint8Array): Buffer {
+    return Buffer.concat(this.#starts.map((start, index) => bytes.subarray(start, this.#ends[index])));
+  }
 }
 
 /** Undefined when all members stay as they are. */

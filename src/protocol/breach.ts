@@ -10,7 +10,7 @@ export interface Breach {
 /** Replaces secrets within a text. */
 export type Mask = (text: string) => string;
 
-export const excerptCharactersMax = 200;
+const excerptCharactersMax = 200;
 
 /** Looked at for an excerpt: more than is shown, so that a secret at its end is whole when it is masked. */
 export const excerptBytes = 1024;

@@ -16,7 +16,7 @@ export interface InvokeFields {
   readonly engineData: EngineData;
 }
 
-export interface ContextScalars {
+interface ContextScalars {
   readonly invocationId: string;
   /** Milliseconds since the epoch. */
   readonly deadline: number;

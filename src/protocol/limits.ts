@@ -10,10 +10,10 @@ export interface LineLimits {
   readonly notificationBytesMax: number;
 }
 
-export const messageBytesMaxDefault = 32 * 1024 * 1024;
-export const nestingMaxDefault = 64;
-export const blankLinesMaxDefault = 64;
-export const notificationBytesMaxDefault = 256 * 1024;
+const messageBytesMaxDefault = 32 * 1024 * 1024;
+const nestingMaxDefault = 64;
+const blankLinesMaxDefault = 64;
+const notificationBytesMaxDefault = 256 * 1024;
 
 export const lineLimitsDefault: LineLimits = {
   messageBytesMax: messageBytesMaxDefault,

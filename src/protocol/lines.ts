@@ -4,7 +4,7 @@ import type { LineLimits } from './limits.ts';
 import { LineBuffer } from './line-buffer.ts';
 
 export type { Breach } from './breach.ts';
-export type { ErrorReply, Incoming } from './incoming.ts';
+export type { Incoming } from './incoming.ts';
 export { type LineLimits, lineLimitsDefault } from './limits.ts';
 
 export interface LineHandlers {

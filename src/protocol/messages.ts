@@ -29,7 +29,7 @@ const told = <const S extends v.GenericSchema>(schema: S, description: string) =
 
 // ---- proxy → connector --------------------------------------------------------------------------------------------------------
 
-export const CommandDeclarationSchema = v.looseObject({
+const CommandDeclarationSchema = v.looseObject({
   name: told(v.string(), 'As in the manifest; the only part that is compared with it.'),
   description: v.optional(v.string()),
   parameters: v.optional(jsonObject),
@@ -62,7 +62,7 @@ export const InitializeResultSchema = v.looseObject({
 /** The engine's data is handed over as the engine sent it, and only to a command that asks for it. */
 const engineData = (name: string) => v.optional(told(json, `The engine’s own, where the manifest’s \`context\` names \`${name}\`.`));
 
-export const InvocationContextSchema = v.object({
+const InvocationContextSchema = v.object({
   invocationId: told(v.string(), 'Names the invocation in `cancel`, `log` and `progress`, and in the proxy’s own logs.'),
   deadline: told(v.number(), 'When the answer stops being of use: milliseconds since the epoch.'),
   attempt: told(v.number(), '1 for the first try.'),
@@ -164,7 +164,7 @@ export const ProxyMessageSchema = v.variant('method', [
 
 // ---- connector → proxy --------------------------------------------------------------------------------------------------------
 
-export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 
 export const LogParamsSchema = v.looseObject({
   invocationId: v.optional(told(v.string(), 'With it, the line is also shown to the modeler as one of `spiff__logs`.')),
@@ -193,10 +193,7 @@ export const ConnectorMessageSchema = v.union([
   notification('progress', ProgressParamsSchema),
 ]);
 
-export type CommandDeclaration = v.InferOutput<typeof CommandDeclarationSchema>;
 export type InitializeParams = v.InferOutput<typeof InitializeParamsSchema>;
 export type InitializeResult = v.InferOutput<typeof InitializeResultSchema>;
-export type InvokeErrorData = v.InferOutput<typeof InvokeErrorDataSchema>;
 export type LogParams = v.InferOutput<typeof LogParamsSchema>;
 export type ProgressParams = v.InferOutput<typeof ProgressParamsSchema>;
-export type LogLevel = (typeof logLevels)[number];

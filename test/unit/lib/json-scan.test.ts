@@ -29,7 +29,7 @@ describe('against JSON.parse', () => {
   test('accepts every JSON text, at every alignment', () => {
     void fc.assert(
       fc.property(jsonTexts(), fc.nat(7), (text, shift) => {
-        expect(scanJson(misaligned(Buffer.from(text), shift), deep)).toMatchObject({ ok: true });
+        expect(scanJson(misaligned(Buffer.from(text), shift), deep).ok).toBe(true);
       }),
       { numRuns: 500 },
     );

@@ -65,7 +65,7 @@ describe('cutMembers', () => {
         const found = scanned(bytes).members.map((member) => [member.key, Buffer.from(memberText(bytes, member)).toString()]);
         expect(found).toEqual([...expected]);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
