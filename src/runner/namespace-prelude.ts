@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net';
+import { parseAddress } from '../egress/address.ts';
 import type { ListenerPlan } from '../egress/listener-plan.ts';
 import { ProxyError } from '../errors.ts';
 import { descriptors, inside, type NetworkPlan } from './sandbox-plan.ts';
@@ -91,13 +92,8 @@ function int32(value: number): Buffer {
   return Buffer.concat([int16(value & 0xffff), int16(value >>> 16)]);
 }
 
-/** The bytes of an IPv4 or IPv6 address in any of its written forms. */
 function addressBytes(address: string): Buffer {
-  if (!isIPv6(address)) return Buffer.from(address.split('.').map(Number));
-  // The URL parser knows every form and gives the canonical one, without dots.
-  const [left = '', right] = new URL(`http://[${address}]/`).hostname.slice(1, -1).split('::');
-  const words = (part: string | undefined) => (part ? part.split(':') : []).map((word) => Number.parseInt(word, 16));
-  const [before, after] = [words(left), words(right)];
-  const all = [...before, ...new Array<number>(8 - before.length - after.length).fill(0), ...after];
-  return Buffer.from(all.flatMap((word) => [word >> 8, word & 0xff]));
+  const parsed = parseAddress(address);
+  if (parsed === undefined) throw new RangeError(`The gateway planned a listener on ${address}, which is no address.`);
+  return Buffer.from(parsed.bytes);
 }

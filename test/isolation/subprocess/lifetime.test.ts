@@ -1,0 +1,95 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { isRunning } from '../../../src/runner/process-tree.ts';
+import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
+import { hostileFolder, policy, startHostile } from './hostile-folder.ts';
+
+const folder = hostileFolder();
+afterAll(() => folder[Symbol.dispose]());
+
+describe.each(['SIGTERM', 'SIGKILL'] as const)('a proxy that gets %s while 20 connectors are busy', (signal) => {
+  it('leaves no process and, once another proxy has started, no cgroup', async () => {
+    const proxy = spawn(process.execPath, [join(import.meta.dirname, 'busy-proxy.ts'), folder.path], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [line] = (await once(proxy.stdout, 'data')) as [Buffer];
+    const pids = JSON.parse(line.toString()) as number[];
+    expect(pids).toHaveLength(20);
+    // Each has itself, a daemon that ignores SIGTERM, and the one that spins.
+    const all = processesOfSandboxes(pids);
+    expect(all.length).toBeGreaterThanOrEqual(60);
+    proxy.kill(signal);
+    await once(proxy, 'exit');
+    await expect.poll(() => countRunning(all), { timeout: 20_000 }).toBe(0);
+    await startAndStop();
+    expect(cgroupsOf(proxy.pid ?? 0)).toEqual([]);
+  }, 120_000);
+});
+
+describe('a connector that ends by itself', () => {
+  it('leaves no process, no cgroup and no descriptor', async () => {
+    const runner = createSubprocessRunner();
+    const start = async () => {
+      const hostile = await startHostile({ runner, folder: folder.path });
+      await hostile.attack('stubborn');
+      const all = processesOfSandboxes([Number(hostile.process.label.split(' ')[1])]);
+      hostile.process.stdin.end();
+      await hostile.process.exited;
+      return all;
+    };
+    await start();
+    const before = readdirSync('/proc/self/fd').length;
+    for (let run = 0; run < 5; run++) expect(await countRunning(await start())).toBe(0);
+    await expect.poll(() => readdirSync('/proc/self/fd').length, { timeout: 5000 }).toBeLessThanOrEqual(before);
+    await runner.close();
+    expect(cgroupsOf(process.pid)).toEqual([]);
+  });
+
+  it('whose start is aborted throws the reason', async () => {
+    const runner = createSubprocessRunner();
+    const abort = new AbortController();
+    const started = runner.start(
+      {
+        connector: 'x' as never,
+        policy,
+        source: { type: 'folder', folder: folder.path, command: ['sleep', '60'] },
+        onNotice: () => {},
+      },
+      abort.signal,
+    );
+    abort.abort(new Error('no longer needed'));
+    await expect(started).rejects.toThrow('no longer needed');
+    await runner.close();
+  });
+});
+
+async function startAndStop(): Promise<void> {
+  const runner = createSubprocessRunner();
+  const hostile = await startHostile({ runner, folder: folder.path });
+  hostile.process.kill();
+  await hostile.process.exited;
+  await runner.close();
+}
+
+/** All processes that share a pid namespace with one of these. */
+function processesOfSandboxes(pids: readonly number[]): readonly number[] {
+  const children = (pid: number): readonly number[] => {
+    const below = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
+    return [pid, ...below.flatMap(children)];
+  };
+  return pids.flatMap(children);
+}
+
+async function countRunning(pids: readonly number[]): Promise<number> {
+  const running = await Promise.all(pids.map(isRunning));
+  return running.filter(Boolean).length;
+}
+
+function cgroupsOf(pid: number): readonly string[] {
+  const path = /^\d+:memory:(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'latin1'))?.[1];
+  if (path === undefined) return [];
+  return readdirSync(join('/sys/fs/cgroup/memory', path)).filter((name) => name.startsWith(`bulkhead.${pid}.`));
+}
