@@ -117,7 +117,7 @@ export const InvokeResultSchema = v.looseObject({
   ),
   headers: v.optional(told(headers, 'Headers that came from the outside system.')),
   logs: v.optional(told(v.array(v.string()), 'Lines for the modeler, shown as `spiff__logs`.')),
-  spiff: v.optional(told(json, 'Instead of `body`: an object in the engine’s own form, passed on as it is.')),
+  spiff: v.optional(told(json, 'Instead of `body`: a result in the engine’s own form, passed on as it is.')),
   accepted: v.optional(told(v.boolean(), 'The work goes on after this answer; the connector itself will call the callback URL.')),
 });
 

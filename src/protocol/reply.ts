@@ -59,7 +59,6 @@ export function readReply(result: JsonText, members?: readonly Member[]): ReplyR
   const spiff = texts.get('spiff');
   if (spiff !== undefined) {
     if (body !== undefined) return invalid('it has both "body" and "spiff"; give one');
-    if (spiff[0] !== 0x7b) return invalid('"spiff" is not an object');
     return { ok: true, accepted, reply: { type: 'spiff', result: spiff, logs } };
   }
   if (body === undefined && !accepted) return invalid('it has neither "body" nor "spiff"');

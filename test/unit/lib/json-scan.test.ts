@@ -20,7 +20,7 @@ function valueText(bytes: Uint8Array, { valueStart, valueEnd }: Member): string 
   return Buffer.from(bytes.subarray(valueStart, valueEnd)).toString();
 }
 
-/** V8 14.6 (Node 26.10) gives the key `\` for a key of one character written as an escape, such as `"\u0061"`, in some objects. */
+/** JSON.parse may give a backslash for a key that is one escape (nodejs/node#63785; lib/json-parse.ts). */
 function mayMeetBugOfV8(keys: readonly string[]): boolean {
   return keys.some((key) => key.startsWith('"\\') && (JSON.parse(key) as string).length === 1);
 }
