@@ -31,7 +31,7 @@ export function configSchema(): GeneratedFile {
 }
 
 /** As it is written: units as text, what has a default may be left out. What JSON Schema cannot say is checked by Bulkhead only. */
-export function schemaOf(schema: GenericSchema): WrittenSchema {
+function schemaOf(schema: GenericSchema): WrittenSchema {
   return closeObjects(convert(schema)) as WrittenSchema;
 }
 

@@ -16,14 +16,14 @@ export interface Catalog {
   spiffCommands(allows?: (connector: ConnectorName) => boolean): readonly SpiffCommand[];
 }
 
-export interface CatalogCommand {
+interface CatalogCommand {
   readonly connector: Extract<Connector, { state: 'available' }>;
   readonly manifest: CommandManifest;
   readonly check: ParameterCheck;
 }
 
 /** One entry of `GET /v1/commands`. */
-export interface SpiffCommand {
+interface SpiffCommand {
   readonly id: string;
   readonly parameters: readonly ParameterDescription[];
 }

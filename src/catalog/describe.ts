@@ -24,7 +24,7 @@ export interface ConnectorDescription {
   readonly commands: readonly CommandDescription[];
 }
 
-export interface GrantsDescription {
+interface GrantsDescription {
   readonly network: ConnectorConfig['network']['type'];
   readonly rules: readonly string[];
   /** Names only. */
@@ -32,7 +32,7 @@ export interface GrantsDescription {
   readonly hasDataFolder: boolean;
 }
 
-export interface CommandDescription {
+interface CommandDescription {
   readonly id: string;
   readonly name: string;
   readonly description: string;

@@ -8,7 +8,7 @@ import { type Manifest, manifestLimits } from '../manifest/manifest.ts';
 import { readManifest } from '../manifest/read-manifest.ts';
 import { type Catalog, type CatalogEntry, createCatalog } from './catalog.ts';
 
-export const manifestFileName = 'connector.yaml';
+const manifestFileName = 'connector.yaml';
 /** Label of a container image that holds the manifest as JSON. */
 export const manifestLabel = 'dev.bulkhead.connector';
 

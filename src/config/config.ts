@@ -29,7 +29,7 @@ export interface ServerConfig {
   readonly egress: EgressConfig;
 }
 
-export interface AuditConfig {
+interface AuditConfig {
   readonly folder: string;
   /** Bytes after which a file is put aside. */
   readonly fileBytesMax: number;
@@ -50,7 +50,7 @@ export interface EgressConfig {
   readonly connectionsTotalMax: number;
 }
 
-export interface UpstreamProxyConfig {
+interface UpstreamProxyConfig {
   readonly host: string;
   readonly port: number;
   readonly credentials?: { readonly user: string; readonly password: SecretSource };
@@ -110,7 +110,7 @@ export interface LimitsConfig {
 
 export type WorkersConfig = PooledWorkersConfig | SingleUseWorkersConfig;
 
-export interface PooledWorkersConfig {
+interface PooledWorkersConfig {
   readonly mode: 'pooled';
   readonly min: number;
   readonly max: number;
@@ -122,7 +122,7 @@ export interface PooledWorkersConfig {
   readonly invocationsMax: number;
 }
 
-export interface SingleUseWorkersConfig {
+interface SingleUseWorkersConfig {
   readonly mode: 'single-use';
   /** Workers started ahead of time. */
   readonly prewarm: number;

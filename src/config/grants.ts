@@ -8,7 +8,7 @@ export interface GrantComparison {
   readonly secrets: Compared;
 }
 
-export interface Compared {
+interface Compared {
   /** Requested, and granted. */
   readonly granted: readonly string[];
   /** Requested, but not granted, or not wholly. */

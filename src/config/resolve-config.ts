@@ -93,7 +93,7 @@ function resolveServer(written: WrittenServer, options: ResolveOptions, notes: N
   };
 }
 
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
 }
 

@@ -214,7 +214,7 @@ const WorkersSchema = closed({
   ),
 });
 
-export const ConnectorSchema = closed({
+const ConnectorSchema = closed({
   path: v.exactOptional(
     v.pipe(pathText(), v.description('Folder with connector.yaml, run as a subprocess. Relative to this file. Either path or image.')),
   ),

@@ -28,7 +28,7 @@ export async function readSecret(source: SecretSource, options: ReadSecretOption
 }
 
 /** How logs and errors name a source. */
-export function sourceText(source: SecretSource): string {
+function sourceText(source: SecretSource): string {
   switch (source.type) {
     case 'env':
       return `the variable ${source.env}`;

@@ -38,7 +38,7 @@ export function faultText({ file, line, column, path, message, repair }: Fault):
   return `${file}:${line}:${column}: ${path === '' ? '' : `${path}: `}${message}; ${repair}`;
 }
 
-export function pathText(path: FaultPath): string {
+function pathText(path: FaultPath): string {
   return path.reduce<string>(
     (text, step) => (typeof step === 'number' ? `${text}[${step}]` : `${text}${text === '' ? '' : '.'}${stepText(step)}`),
     '',

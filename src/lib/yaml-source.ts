@@ -11,7 +11,7 @@ import {
   parseDocument,
   visit,
 } from 'yaml';
-import { type Fault, type FaultPath, faultIn, type Source } from './faults.ts';
+import type { Fault, Source } from './faults.ts';
 
 /** Expansions of one anchor that a document may make before it counts as an attack. */
 export const aliasesMax = 64;
@@ -162,10 +162,3 @@ function positionOf(node: unknown, lines: LineCounter): { readonly line: number;
   const { line, col } = lines.linePos(offset);
   return { line: Math.max(1, line), column: Math.max(1, col) };
 }
-
-/** For faults found after reading. */
-export function faultsIn(source: Source, faults: readonly Parameters<typeof faultIn>[1][]): readonly Fault[] {
-  return faults.map((fault) => faultIn(source, fault));
-}
-
-export type { FaultPath };

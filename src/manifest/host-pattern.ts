@@ -41,7 +41,7 @@ export interface PortRange {
   readonly to: number;
 }
 
-export type RuleRefusal = { readonly message: string; readonly repair: string };
+type RuleRefusal = { readonly message: string; readonly repair: string };
 export type RuleResult = { readonly ok: true; readonly rule: NetworkRule } | ({ readonly ok: false } & RuleRefusal);
 
 export function parseNetworkRule(text: string): RuleResult {

@@ -6,10 +6,10 @@ import { type NetworkRule, parseNetworkRule, ruleCharsMax } from './host-pattern
 import { CommandNameSchema, ConnectorNameSchema } from './names.ts';
 
 /** Which engine data a command may ask for by `context`; nothing else of it is handed over. */
-export const contextNames = ['task_data', 'process_instance_id', 'process_model_identifier', 'task_id', 'callback_url'] as const;
+const contextNames = ['task_data', 'process_instance_id', 'process_model_identifier', 'task_id', 'callback_url'] as const;
 export type ContextName = (typeof contextNames)[number];
 
-export const dialects = ['bulkhead/1', 'oneshot', 'spiff-python'] as const;
+const dialects = ['bulkhead/1', 'oneshot', 'spiff-python'] as const;
 export type DialectName = (typeof dialects)[number];
 
 export type JsonSchema = { readonly [key: string]: unknown };
@@ -121,5 +121,4 @@ export const ManifestSchema = v.pipe(
 
 /** What an author ships, checked and with defaults filled in. */
 export type Manifest = Immutable<v.InferOutput<typeof ManifestSchema>>;
-export type RunManifest = NonNullable<Manifest['run']>;
 export type CommandManifest = Manifest['commands'][number];

@@ -19,9 +19,3 @@ export const CommandNameSchema = v.pipe(
   v.brand('CommandName'),
 );
 export type CommandName = v.InferOutput<typeof CommandNameSchema>;
-
-export type CommandId = `${ConnectorName}/${CommandName}`;
-
-export function commandId(connector: ConnectorName, command: CommandName): CommandId {
-  return `${connector}/${command}`;
-}

@@ -91,7 +91,7 @@ const refusals: Readonly<Record<string, readonly [message: string, repair: strin
 };
 
 const types = ['string', 'integer', 'number', 'boolean', 'object', 'array', 'null'] as const;
-export const spiffTypes = ['str', 'int', 'bool', 'any'] as const;
+const spiffTypes = ['str', 'int', 'bool', 'any'] as const;
 export type SpiffType = (typeof spiffTypes)[number];
 
 export type AcceptedSchema =

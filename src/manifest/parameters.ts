@@ -60,7 +60,19 @@ function spiffType(schema: Schema): SpiffType {
 export function compileParameters(command: Pick<CommandManifest, 'parameters'>, path: FaultPath = []): CompiledParameters {
   const accepted = acceptParameterSchema(command.parameters, path);
   if (!accepted.ok) return accepted;
+  const contradictions = requiredUnknown(accepted.checked, path);
+  if (contradictions.length > 0) return { ok: false, faults: contradictions };
   return { ok: true, check: checkOf(accepted.checked) };
+}
+
+/** A required name that is refused as unknown would refuse every input. */
+function requiredUnknown({ properties, patternProperties, additionalProperties, required }: Schema, path: FaultPath): readonly FaultAt[] {
+  if (patternProperties !== undefined || (additionalProperties !== undefined && additionalProperties !== false)) return [];
+  return asList(required).flatMap((name, index) =>
+    Object.hasOwn(asSchema(properties), String(name))
+      ? []
+      : [{ path: [...path, 'required', index], message: 'is no parameter', repair: 'describe it under properties, or remove it' }],
+  );
 }
 
 /** One parameter, or one kind of them. */
@@ -108,14 +120,16 @@ type Pending = { readonly name: string; readonly check: ValueCheck };
 function checkNames(rules: Rules, names: readonly string[], faults: string[]): readonly Pending[] {
   const pending: Pending[] = [];
   const unknown: string[] = [];
+  const absent = new Set(rules.required);
   for (const name of names) {
+    absent.delete(name);
     if (rules.known.has(name)) add(pending, name, rules.known.get(name));
     else if (!addByPattern(rules, name, pending)) {
       if (rules.rest === 'refused') unknown.push(name);
       else add(pending, name, rules.rest);
     }
   }
-  for (const name of rules.required) if (!names.includes(name)) faults.push(`parameter ${quote(name)} is missing`);
+  for (const name of absent) faults.push(`parameter ${quote(name)} is missing`);
   for (const name of unknown.slice(0, unknownNamesMax))
     faults.push(`parameter ${quote(name)} is unknown${hint(name, [...rules.known.keys()])}`);
   if (unknown.length > unknownNamesMax) faults.push(`${unknown.length - unknownNamesMax} more parameters are unknown`);

@@ -60,7 +60,24 @@ describe('what modelers see', () => {
   });
 });
 
+describe('compileParameters', () => {
+  it('refuses a schema that requires what it does not know', () => {
+    const compiled = compileParameters({ parameters: { type: 'object', required: ['a', 'b'], properties: { a: {} } } }, ['p']);
+    expect(compiled).toMatchObject({ ok: false, faults: [{ path: ['p', 'required', 1], message: 'is no parameter' }] });
+    expect(compileParameters({ parameters: { type: 'object', required: ['b'], additionalProperties: true } }).ok).toBe(true);
+  });
+});
+
 describe('names', () => {
+  it('are checked in linear time', () => {
+    const required = Array.from({ length: 250 }, (_, index) => `p${index}`);
+    const check = compile(ofProperties(Object.fromEntries(required.map((name) => [name, {}])), { required, additionalProperties: true }));
+    const names = Array.from({ length: 1_000_000 }, (_, index) => `x${index}`);
+    const startedAt = performance.now();
+    expect(check.check(names, () => expect.fail('parsed'))).toHaveLength(250);
+    expect(performance.now() - startedAt).toBeLessThan(5000);
+  });
+
   const schema = ofProperties({ smtp_host: { type: 'string' }, email_to: {} }, { required: ['smtp_host', 'email_to'] });
 
   it('are checked without parsing when the schema says nothing more of those that are there', () => {
