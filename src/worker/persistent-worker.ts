@@ -39,6 +39,7 @@ export class PersistentWorker implements Worker, ProcessOwner {
   readonly #end = Promise.withResolvers<WorkerEnd>();
   #phase: 'starting' | 'open' | 'closing' | 'closed' = 'starting';
   #isOpened = false;
+  #isDying = false;
   #capacity: number;
   #invocations = 0;
   /** The first reason of its end; what follows from it does not replace it. */
@@ -154,7 +155,8 @@ export class PersistentWorker implements Worker, ProcessOwner {
 
   /** Ends the process at once, for this reason unless it is ending for an earlier one. */
   #die(reason: EndReason): void {
-    if (this.#phase === 'closed') return;
+    if (this.#phase === 'closed' || this.#isDying) return;
+    this.#isDying = true;
     this.#reason ??= reason;
     this.#process.kill();
     this.#retire();
@@ -192,7 +194,9 @@ export class PersistentWorker implements Worker, ProcessOwner {
 
   /** A broken pipe is a symptom: the exit that follows within a moment says why. */
   async #explain(pipe: 'stdin' | 'stdout'): Promise<void> {
-    if (this.#reason !== undefined || (await settlesWithin(this.closed, workerWaits.symptomTimeoutMs))) return;
+    if (this.#reason !== undefined) return;
+    this.#retire();
+    if (await settlesWithin(this.closed, workerWaits.symptomTimeoutMs)) return;
     this.#die({ code: 'protocol_violation', text: `closed its ${pipe} without ending, and was stopped` });
   }
 

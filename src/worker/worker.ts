@@ -91,8 +91,8 @@ export const workerWaits = {
   terminateTimeoutMs: 2000,
   /** From SIGKILL to the exit; past it the process is given up on and the log says so. */
   killTimeoutMs: 5000,
-  /** From a broken pipe or the end of stdout to the exit that explains it. */
-  symptomTimeoutMs: 250,
+  /** From a broken pipe or the end of stdout to the exit that explains it; a core dump takes its time. */
+  symptomTimeoutMs: 2000,
 } as const;
 
 export type { ProcessNotice };
