@@ -73,7 +73,7 @@ describe('readYaml', () => {
           if (!result.ok) for (const { line, column } of result.faults) expect(Math.min(line, column)).toBeGreaterThan(0);
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 });

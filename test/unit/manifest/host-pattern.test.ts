@@ -165,7 +165,7 @@ describe('parseNetworkRule', () => {
         if (result.ok) expect(result.rule.text).toMatch(/^[!-@[-~]+$/);
         else expect(result.repair).not.toBe('');
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 });

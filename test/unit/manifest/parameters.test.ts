@@ -69,15 +69,6 @@ describe('compileParameters', () => {
 });
 
 describe('names', () => {
-  it('are checked in linear time', () => {
-    const required = Array.from({ length: 250 }, (_, index) => `p${index}`);
-    const check = compile(ofProperties(Object.fromEntries(required.map((name) => [name, {}])), { required, additionalProperties: true }));
-    const names = Array.from({ length: 1_000_000 }, (_, index) => `x${index}`);
-    const startedAt = performance.now();
-    expect(check.check(names, () => expect.fail('parsed'))).toHaveLength(250);
-    expect(performance.now() - startedAt).toBeLessThan(5000);
-  });
-
   const schema = ofProperties({ smtp_host: { type: 'string' }, email_to: {} }, { required: ['smtp_host', 'email_to'] });
 
   it('are checked without parsing when the schema says nothing more of those that are there', () => {
