@@ -13,9 +13,7 @@ protocol (docs/protocol.md). Child processes inherit it that way too.
 
 Values are kept as they came: integers of any length, 1.0, 1E2, 1e400, -0.0, the order of keys, lone surrogates.
 """
-import asyncio
 import concurrent.futures
-import inspect
 import json
 import os
 import re
@@ -23,7 +21,6 @@ import sys
 import threading
 import time
 import traceback
-import uuid
 
 # Before any code of the connector can print: the protocol gets a private descriptor, and descriptor 1 becomes stderr.
 sys.stdout.flush()
@@ -205,7 +202,9 @@ class Server:
         if function is None:
             raise ConnectorError("This connector has no command %s." % params["command"], "command_not_found")
         result = function(params["input"], context)
-        if inspect.isawaitable(result):
+        if hasattr(result, "__await__"):
+            import asyncio  # a third of the time that this file takes to load, and most connectors have no use for it
+
             result = asyncio.run(_awaited(result))
         return result.fields if isinstance(result, Reply) else {"body": result}
 
@@ -280,7 +279,7 @@ def dumps(value):
         except TypeError:
             pass  # perhaps a JsonText inside
     texts = []
-    mark = uuid.uuid4().hex  # chosen here and now, so nothing in the value can contain it
+    mark = os.urandom(16).hex()  # chosen here and now, so nothing in the value can contain it
     marked = json.dumps(_marked(value, mark, texts), separators=(",", ":"), allow_nan=False)
     return re.sub('"%s:(\\d+)"' % mark, lambda found: texts[int(found.group(1))], marked)
 

@@ -91,17 +91,32 @@ function openTunnel({ url }: Exchange, proxy: PreparedUrl, signal: AbortSignal, 
   const headers = [['Host', authority], ...proxyAuthorization(proxy)].flat();
   const connect = httpRequest({ method: 'CONNECT', host: proxy.host, port: proxy.port, path: authority, headers, agent: false, signal });
   state.stage = 'proxy';
-  connect.on('connect', (response, socket) => {
+  connect.on('connect', (response, socket, head) => {
     state.stage = 'connect';
     if (response.statusCode === 200) resolve(socket);
-    else {
-      socket.destroy();
-      reject(state.proxyError(`OSError('Tunnel connection failed: ${response.statusCode} ${response.statusMessage}')`));
-    }
+    else refusalOf(socket, head).then((text) => reject(state.refused(`${response.statusCode} ${response.statusMessage}`, text)), reject);
   });
   connect.on('error', reject);
   connect.end();
   return promise;
+}
+
+/** What a proxy says about its refusal: its first bytes, if they come soon. */
+async function refusalOf(socket: Socket, head: Buffer): Promise<string> {
+  const refusalCharsMax = 500;
+  const waitTimeoutMs = 1_000;
+  let text = head.toString();
+  socket.setTimeout(waitTimeoutMs, () => socket.destroy());
+  try {
+    for await (const chunk of socket) {
+      text += String(chunk);
+      if (text.length >= refusalCharsMax) break;
+    }
+  } catch {
+    // What came until then is what there is to tell.
+  }
+  socket.destroy();
+  return text.trim().slice(0, refusalCharsMax);
 }
 
 function respond(request: ClientRequest, { url, body, environment }: Exchange, state: Progress): Promise<IncomingMessage> {
@@ -134,6 +149,11 @@ async function read(message: IncomingMessage, { method, limits }: Exchange, stat
     chunks.push(chunk as Buffer);
   }
   const headers: Record<string, string> = {};
+  // RFC 9209: the gateway itself answered, not the host that was asked for.
+  const refusal = message.headers['proxy-status'];
+  if (typeof refusal === 'string' && /^bulkhead\s*;.*\berror=/.test(refusal)) {
+    throw state.refused(`${message.statusCode} ${message.statusMessage}`, Buffer.concat(chunks).toString().trim());
+  }
   for (const [name, values] of Object.entries(message.headersDistinct)) headers[name] = (values ?? []).join(', ');
   const raw = Buffer.concat(chunks);
   const encoding = method === 'HEAD' ? '' : (headers['content-encoding'] ?? '');
@@ -229,6 +249,11 @@ class Progress {
 
   #retries(cause: string): string {
     return `${this.#pool}: Max retries exceeded with url: ${this.#options.url.path} (Caused by ${cause})`;
+  }
+
+  /** A refusal with its reason: the egress gateway names the rule that is missing. */
+  refused(status: string, reason: string): RequestError {
+    return this.proxyError(`OSError('Tunnel connection failed: ${status}${reason === '' ? '' : `: ${reason}`}')`);
   }
 
   proxyError(cause: string): RequestError {

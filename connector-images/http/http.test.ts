@@ -109,11 +109,15 @@ beforeAll(async () => {
   secureBase = `https://localhost:${await listening(servers.secure)}`;
   servers.proxy.on('request', (request: IncomingMessage, response: ServerResponse) => {
     proxied.push(`${request.method} ${request.url} ${request.headers['proxy-authorization'] ?? ''}`.trim());
+    if (request.url?.startsWith('http://denied.')) {
+      return answer(response, 403, 'denied.invalid:80 is not in the rules', { 'Proxy-Status': 'bulkhead; error=http_request_denied' });
+    }
     answer(response, 200, '{"proxied": true}');
   });
   servers.proxy.on('connect', (request: IncomingMessage, client: Socket) => {
     proxied.push(`CONNECT ${request.url}`);
-    if (request.url?.startsWith('denied.')) return void client.end('HTTP/1.1 403 Forbidden\r\n\r\n');
+    if (request.url?.startsWith('denied.'))
+      return void client.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\ndenied.invalid:443 is not in the rules\n');
     const target = connect(Number(request.url?.split(':')[1]), '127.0.0.1', () => client.write('HTTP/1.1 200 OK\r\n\r\n'));
     target.pipe(client).pipe(target);
     client.on('error', () => target.destroy());
@@ -396,9 +400,13 @@ describe('TLS and proxies', () => {
     expect(echoed(await run('GetRequestV2', { url: `${base}/echo` }, { on: own })).method).toBe('GET');
     expect((await run('GetRequestV2', { url: 'https://denied.invalid/' }, { on: own })).error).toMatchObject({
       error_code: 'ProxyError',
-      message: expect.stringContaining('Tunnel connection failed: 403 Forbidden'),
+      message: expect.stringContaining('Tunnel connection failed: 403 Forbidden: denied.invalid:443 is not in the rules'),
     });
-    expect(proxied).toEqual([
+    expect((await run('GetRequestV2', { url: 'http://denied.invalid/' }, { on: own })).error).toMatchObject({
+      error_code: 'ProxyError',
+      message: expect.stringContaining('403 Forbidden: denied.invalid:80 is not in the rules'),
+    });
+    expect(proxied.slice(0, 3)).toEqual([
       'GET http://a.invalid/x?y=1 Basic dXNlcjpwYXNz',
       `CONNECT ${secureBase.slice(8)}`,
       'CONNECT denied.invalid:443',
