@@ -9,7 +9,7 @@ const knownFailures: readonly { readonly pattern: RegExp; readonly reason: strin
       'give bubblewrap a profile that allows it (scripts/setup does), or say `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`',
   },
   {
-    pattern: /max_\w*namespaces exceeded|No space left on device/i,
+    pattern: /namespaces exceeded|No space left on device/i,
     reason: 'the machine allows no more user namespaces',
     repair: 'say `sysctl -w user.max_user_namespaces=15000`, and keep it in /etc/sysctl.d',
   },

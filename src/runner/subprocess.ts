@@ -20,18 +20,30 @@ export interface SubprocessRunnerOptions {
   readonly helper?: NamespaceHelper['interpreter'];
 }
 
+/** What holds a limit: the kernel, at once and exactly, or a look every 100 ms or more. */
+export type LimitStrength = 'hard (cgroup)' | 'hard (rlimit)' | 'hard (tmpfs size)' | 'soft (watchdog)' | 'none';
+
+export interface SubprocessRunner extends Runner {
+  /** For status and doctor: what holds each limit here. Rejects with what makes sandboxes impossible, if that is so. */
+  limits(): Promise<Readonly<Record<'memory' | 'processes' | 'cpu' | 'disk' | 'files in /tmp', LimitStrength>>>;
+}
+
 /** Starts connectors as processes of this machine: in a bubblewrap sandbox, or bare for `sandbox: none`. */
-export function createSubprocessRunner(options: SubprocessRunnerOptions = {}): Runner {
+export function createSubprocessRunner(options: SubprocessRunnerOptions = {}): SubprocessRunner {
   const { egress, userName = sandboxUserDefault, nodePath = process.execPath, limits = 'cgroup', helper } = options;
   const live = new Set<ConnectorProcess>();
   const starting = new Set<Promise<unknown>>();
   let host: Promise<SubprocessHost> | undefined;
   let isClosed = false;
 
+  const openHost = (): Promise<SubprocessHost> => {
+    host ??= createSubprocessHost({ nodePath, userName, egress, limits, helper });
+    return host;
+  };
+
   const launch = async (spec: ProcessSpec, signal: AbortSignal): Promise<ConnectorProcess> => {
     if (spec.policy.sandbox === 'none') return await startPlain(spec, dirname(nodePath));
-    host ??= createSubprocessHost({ nodePath, userName, egress, limits, helper });
-    return await startSandboxed(await host, spec, signal);
+    return await startSandboxed(await openHost(), spec, signal);
   };
 
   const begin = async (spec: ProcessSpec, signal: AbortSignal): Promise<ConnectorProcess> => {
@@ -48,6 +60,16 @@ export function createSubprocessRunner(options: SubprocessRunnerOptions = {}): R
 
   return {
     type: 'subprocess',
+    async limits() {
+      const { cgroups } = await openHost();
+      return {
+        memory: cgroups?.folders.has('memory') ? 'hard (cgroup)' : 'soft (watchdog)',
+        processes: cgroups?.folders.has('pids') ? 'hard (cgroup)' : 'hard (rlimit)',
+        cpu: cgroups?.folders.has('cpu') ? 'hard (cgroup)' : 'none',
+        disk: 'hard (tmpfs size)',
+        'files in /tmp': 'soft (watchdog)',
+      };
+    },
     async start(spec, signal) {
       signal.throwIfAborted();
       const started = begin(spec, signal);

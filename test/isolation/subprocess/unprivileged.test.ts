@@ -16,7 +16,8 @@ describe.skipIf(process.getuid?.() !== 0)('as an ordinary user', () => {
         'run',
         '--project',
         'isolation',
-        '--no-cache',
+        '--configLoader',
+        'runner',
         `test/isolation/subprocess/${name}.test.ts`,
       ];
       const { status, stdout, stderr } = spawnSync(

@@ -1,0 +1,200 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import type { EgressGateway, EgressSession } from '../egress/gateway.ts';
+import { ProxyError } from '../errors.ts';
+import { networkRule } from '../manifest/host-pattern.ts';
+import type { ConnectorName } from '../manifest/names.ts';
+import type { SandboxPolicy } from '../sandbox/policy.ts';
+import { syscallNumber } from '../sandbox/syscalls.ts';
+import { createSubprocessRunner, type SubprocessRunner, type SubprocessRunnerOptions } from './subprocess.ts';
+
+/** What one protection is worth on this machine, found by trying to get around it. */
+export interface ControlReport {
+  /** e.g. `host loopback`; the same words on every machine. */
+  readonly control: string;
+  readonly state: 'enforced' | 'not enforced' | 'not available';
+  /** What the attempt came to, or why there was none. */
+  readonly detail: string;
+  /** What to do about it; absent where there is nothing to do. */
+  readonly repair?: string;
+  /** Whether the config promises it: `serve` refuses to start without. */
+  readonly isRequired: boolean;
+}
+
+const mebibyte = 2 ** 20;
+
+/** Small limits, so that reaching them is quick. */
+const probeLimits: SandboxPolicy['limits'] = {
+  memoryBytesMax: 32 * mebibyte,
+  cpusMax: 1,
+  pidsMax: 16,
+  descriptorsMax: 64,
+  fileBytesMax: 64 * mebibyte,
+  tmpBytesMax: 2 * mebibyte,
+  tmpInodesMax: 1000,
+};
+const memoryTriedMebibytes = 128;
+/** The whole probe; on a quiet machine it takes half a second. */
+const probeTimeoutMs = 20_000;
+
+/**
+ * Tries the forbidden things from inside a real sandbox, without network and with rules. Never throws: a sandbox that cannot be had
+ * is a report too.
+ */
+export async function probeSandbox(options: Omit<SubprocessRunnerOptions, 'egress'> = {}): Promise<readonly ControlReport[]> {
+  const stage = await setStage();
+  const runner = createSubprocessRunner({ ...options, egress: listeningOnly });
+  try {
+    const bare = runProbe({ runner, stage, network: { type: 'none' }, memoryMebibytes: memoryTriedMebibytes });
+    const ruled = runProbe({ runner, stage, network: { type: 'rules', rules: [networkRule('127.0.0.1:443')] }, memoryMebibytes: 0 });
+    const attempts = (await Promise.all([bare, ruled])).flat();
+    return [available, ...merge(attempts), ...(await limitReports(runner))];
+  } catch (error) {
+    return [{ control: 'sandbox', state: 'not available', detail: ProxyError.from(error).message, isRequired: true }];
+  } finally {
+    await runner.close();
+    await stage.close();
+  }
+}
+
+/** @throws ProxyError `sandbox_unavailable` that names every promised control that does not hold. */
+export function requireControls(reports: readonly ControlReport[]): void {
+  const lost = reports.filter(({ state, isRequired }) => isRequired && state !== 'enforced');
+  if (lost.length === 0) return;
+  const list = lost.map(({ control, state, detail, repair }) => `${control} ${state}: ${detail}${repair ? `; ${repair}` : ''}`).join('. ');
+  throw new ProxyError('sandbox_unavailable', `Connectors cannot be confined as the config promises. ${list}`);
+}
+
+const available: ControlReport = { control: 'sandbox', state: 'enforced', detail: 'bubblewrap starts', isRequired: true };
+
+/** A gateway that lets nothing out: all that is tried is whether a listener inside reaches us. */
+const listeningOnly: EgressGateway = {
+  open: ({ network }): EgressSession => ({
+    listeners: network.type === 'rules' ? [{ transport: 'tcp', address: '0.0.0.0', port: 443, role: 'host' }] : [],
+    hosts: [],
+    localRoutes: [],
+    environment: {},
+    accept: (_index, socket) => void socket.destroy(),
+    answerDns: async () => undefined,
+    close: () => {},
+  }),
+  close: async () => {},
+};
+
+interface Stage {
+  readonly folder: string;
+  readonly environment: Readonly<Record<string, string>>;
+  close(): Promise<void>;
+}
+
+/** The probe’s folder, and around it what it must not reach: a neighbour’s folder, a port and a socket of the host. */
+async function setStage(): Promise<Stage> {
+  const root = await mkdtemp(join(tmpdir(), 'bulkhead-probe-'));
+  const [folder, neighbour] = [join(root, 'probe'), join(root, 'neighbour')];
+  await Promise.all([mkdir(folder), mkdir(neighbour)]);
+  await cp(fileURLToPath(new URL('./probe/probe.pl', import.meta.url)), join(folder, 'probe.pl'));
+  await writeFile(join(neighbour, 'secret'), '');
+  await Promise.all([root, folder, neighbour].map((path) => chmod(path, 0o755)));
+  const abstract = `bulkhead-probe-${randomUUID()}`;
+  const servers = await Promise.all([listen({ host: '127.0.0.1', port: 0 }), listen({ path: `\0${abstract}` })]);
+  const architecture = process.arch === 'arm64' ? 'arm64' : 'x64';
+  return {
+    folder,
+    environment: {
+      PROBE_PORT: String((servers[0].address() as AddressInfo).port),
+      PROBE_ABSTRACT: abstract,
+      PROBE_NEIGHBOUR: neighbour,
+      PROBE_CALLS: `${syscallNumber('unshare', architecture)} ${syscallNumber('ptrace', architecture)}`,
+    },
+    async close() {
+      for (const server of servers) server.close();
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+async function listen(options: object): Promise<Server> {
+  const server = createServer((socket) => socket.destroy()).listen(options);
+  await once(server, 'listening');
+  return server;
+}
+
+interface Attempt {
+  readonly control: string;
+  readonly isHeld: boolean;
+  readonly detail: string;
+}
+
+interface ProbeRun {
+  readonly runner: SubprocessRunner;
+  readonly stage: Stage;
+  readonly network: SandboxPolicy['network'];
+  readonly memoryMebibytes: number;
+}
+
+async function runProbe({ runner, stage, network, memoryMebibytes }: ProbeRun): Promise<readonly Attempt[]> {
+  const environment = {
+    ...stage.environment,
+    ...(network.type === 'rules' ? { PROBE_LISTENER: '1' } : {}),
+    ...(memoryMebibytes > 0 ? { PROBE_MEMORY: String(memoryMebibytes) } : {}),
+  };
+  const probe = await runner.start(
+    {
+      connector: 'probe' as ConnectorName,
+      policy: { sandbox: 'enforced', network, limits: probeLimits, environment },
+      source: { type: 'folder', folder: stage.folder, command: ['/usr/bin/perl', 'probe.pl'] },
+      onNotice: () => {},
+    },
+    AbortSignal.timeout(probeTimeoutMs),
+  );
+  const timer = setTimeout(() => probe.kill(), probeTimeoutMs);
+  const [output, complaint, { breach }] = await Promise.all([text(probe.stdout), text(probe.stderr), probe.exited]);
+  clearTimeout(timer);
+  const attempts = output.split('\n').filter(Boolean).map(readAttempt);
+  const tried = attempts.filter(({ control }) => control !== 'memory');
+  if (tried.length === 0)
+    throw new ProxyError('sandbox_unavailable', `The probe said nothing: ${complaint.trim() || 'is perl installed?'}`);
+  if (memoryMebibytes === 0) return tried;
+  const isStopped = breach?.code === 'memory_exceeded';
+  return [...tried, { control: 'memory', isHeld: isStopped, detail: breach?.message ?? `took ${memoryMebibytes} MiB and was not stopped` }];
+}
+
+function readAttempt(line: string): Attempt {
+  const [control = '', state, detail = ''] = line.split('\t');
+  return { control, isHeld: state === 'held', detail };
+}
+
+/** A control holds when it held in every sandbox that tried it. */
+function merge(attempts: readonly Attempt[]): readonly ControlReport[] {
+  const byControl = Map.groupBy(attempts, ({ control }) => control);
+  return [...byControl].map(([control, tries]) => {
+    const broken = tries.find(({ isHeld }) => !isHeld);
+    const { detail } = broken ?? tries[0] ?? { detail: '' };
+    return { control, state: broken === undefined ? 'enforced' : 'not enforced', detail, isRequired: true };
+  });
+}
+
+const cgroupRepair = 'run the proxy as root, or under systemd with Delegate=yes';
+
+/** Which mechanism holds the limits; a soft one is told, not refused. */
+async function limitReports(runner: SubprocessRunner): Promise<readonly ControlReport[]> {
+  const limits = await runner.limits();
+  return Object.entries(limits).map(([name, strength]) => {
+    const control = `limit of ${name}`;
+    if (strength === 'none')
+      return { control, state: 'not available', detail: 'no cgroup can be made', repair: cgroupRepair, isRequired: false };
+    return {
+      control,
+      state: 'enforced',
+      detail: strength,
+      ...(strength.startsWith('soft') ? { repair: cgroupRepair } : {}),
+      isRequired: false,
+    };
+  });
+}

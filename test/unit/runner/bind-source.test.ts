@@ -1,0 +1,108 @@
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { checkBind, checkReadOnlyPath, isWithin } from '../../../src/runner/bind-source.ts';
+import { findSandboxUser, type SandboxUser } from '../../../src/runner/sandbox-user.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'bulkhead-binds-'));
+const folder = join(root, 'connector');
+mkdirSync(join(folder, 'data'), { recursive: true });
+chmodSync(root, 0o755);
+symlinkSync('/etc', join(folder, 'away'));
+symlinkSync('data', join(folder, 'near'));
+mkdirSync(join(root, 'closed/inner'), { recursive: true });
+chmodSync(join(root, 'closed'), 0o700);
+writeFileSync(join(root, 'private'), '');
+chmodSync(join(root, 'private'), 0o600);
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+const stranger: SandboxUser = { name: 'somebody', uid: 4321, gid: 4321 };
+const check = (path: string, options: Partial<Parameters<typeof checkBind>[0]> = {}) =>
+  checkBind({ what: 'The folder of connector x', path, containedIn: folder, access: 'read', user: stranger, ...options });
+
+describe('a path to be mounted', () => {
+  it('is given as its real path', async () => {
+    expect(await check(folder)).toBe(folder);
+    expect(await check(join(folder, 'near'))).toBe(join(folder, 'data'));
+  });
+
+  it.each([
+    ['a link that leaves the connector’s folder', join(folder, 'away'), /symbolic link that leaves the connector’s folder, to \/etc/],
+    ['what does not exist', join(root, 'nothing'), /cannot be read \(ENOENT\)/],
+    ['a relative path', 'connector', /not an absolute path/],
+    ['the root', '/', /never given/],
+    ['/proc', '/proc/self', /never given/],
+    ['the folder of sockets', '/run', /never given/],
+    ['a device', '/dev/null', /never given/],
+    ['a folder behind a closed one', join(root, 'closed/inner'), /closed is closed to it. Say `chmod o\+x .*closed`/],
+    ['a file that its user may not read', join(root, 'private'), /cannot be read by the user somebody. Say `chmod -R o\+rX/],
+  ])('is refused by name: %s', async (_what, path, message) => {
+    await expect(check(path)).rejects.toMatchObject({ code: 'sandbox_unavailable', message: expect.stringMatching(message) });
+  });
+
+  it('is refused for writing when its user may only read', async () => {
+    const refusal = check(join(folder, 'data'), { access: 'write' });
+    await expect(refusal).rejects.toThrow(/cannot be written by the user somebody. Say `chown somebody/);
+  });
+
+  it('is refused when it is a socket', async () => {
+    const path = join(root, 'socket');
+    const server = createServer().listen(path);
+    await once(server, 'listening');
+    await expect(check(path)).rejects.toThrow(/neither a file nor a folder/);
+    server.close();
+  });
+
+  it('may be anything its user can reach when the proxy’s own rights count', async () => {
+    expect(await check(join(root, 'private'), { user: undefined })).toBe(join(root, 'private'));
+  });
+});
+
+describe('a read-only path', () => {
+  const readOnly = (path: string) =>
+    checkReadOnlyPath({ what: 'A read-only path of connector x', path, containedIn: folder, user: stranger });
+
+  it('is shown where it is', async () => {
+    expect(await readOnly(`${join(folder, 'near')}/`)).toEqual({ source: join(folder, 'data'), target: join(folder, 'near') });
+  });
+
+  it.each(['/usr', '/', '/app', '/data/x', '/tmp', '/opt', '/opt/bulkhead/bin'])(
+    'may not cover a place of the sandbox: %s',
+    async (path) => {
+      await expect(readOnly(path)).rejects.toMatchObject({ code: 'sandbox_unavailable' });
+    },
+  );
+});
+
+it.each([
+  ['/a/b', '/a', true],
+  ['/a', '/a', true],
+  ['/ab', '/a', false],
+  ['/a/../b', '/a', false],
+  ['/a/..b', '/a', true],
+])('isWithin(%s, %s) is %s', (path, outer, expected) => {
+  expect(isWithin(path, outer)).toBe(expected);
+});
+
+describe('the sandbox user', () => {
+  const accounts = join(root, 'passwd');
+  writeFileSync(accounts, 'root:x:0:0::/:/bin/sh\nbulkhead:x:997:996::/:/usr/sbin/nologin\n');
+
+  it('is found by name when the proxy is root', () => {
+    expect(findSandboxUser('bulkhead', 0, accounts)).toEqual({ name: 'bulkhead', uid: 997, gid: 996 });
+  });
+
+  it('is the proxy’s own when it is not', () => {
+    expect(findSandboxUser('bulkhead', 1000, accounts)).toBeUndefined();
+  });
+
+  it.each([
+    ['nobody-here', /useradd --system/],
+    ['root', /is root/],
+  ])('is refused by name when it is no use: %s', (name, message) => {
+    expect(() => findSandboxUser(name, 0, accounts)).toThrow(message);
+  });
+});
