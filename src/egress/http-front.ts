@@ -9,6 +9,8 @@ export interface HttpClient {
   /** Undefined: the target cannot be read; `said` is what was sent. */
   readonly open: (target: Target | undefined, said: string, via: 'http' | 'connect') => Promise<Outcome>;
   readonly join: (client: Duplex, outbound: Outbound) => void;
+  /** What came is no HTTP request, or one that could be read in two ways. */
+  readonly onMalformed: () => void;
 }
 
 export interface HttpFront {
@@ -36,10 +38,14 @@ export function createHttpFront({ headTimeoutMs }: { headTimeoutMs: number }): H
   server.on('connect', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
     const client = clients.get(socket);
     client?.stop();
+    // At once: after the client's half has ended nothing can be put back.
+    if (head.length > 0) socket.unshift(head);
     if (!client) socket.destroy();
-    else void connectThrough(incoming, socket, head, client);
+    else void connectThrough(incoming, socket, client);
   });
-  server.on('clientError', (_error, socket) => {
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // A client that goes away in the middle of a request asked for nothing yet.
+    if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') clients.get(socket)?.onMalformed();
     if (socket.writable && !socket.destroyed) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n', () => socket.destroy());
     else socket.destroy();
   });
@@ -74,7 +80,7 @@ function createRequestTimer(socket: Duplex, headTimeoutMs: number) {
 
 // ---- CONNECT ------------------------------------------------------------------------------------------------------------------
 
-async function connectThrough({ url = '' }: IncomingMessage, socket: Duplex, head: Buffer, client: HttpClient): Promise<void> {
+async function connectThrough({ url = '' }: IncomingMessage, socket: Duplex, client: HttpClient): Promise<void> {
   const outcome = await client.open(parseAuthority(url), url, 'connect');
   switch (outcome.type) {
     case 'denied':
@@ -87,7 +93,6 @@ async function connectThrough({ url = '' }: IncomingMessage, socket: Duplex, hea
       return refuseConnect(socket, '502 Bad Gateway', outcome.message);
     case 'open':
       socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
-      if (head.length > 0) socket.unshift(head);
       return client.join(socket, outcome.outbound);
   }
 }

@@ -35,22 +35,26 @@ export function readHead<T>(stream: Duplex, { bytesMax, timeoutMs, parse }: Read
   const fail = (fault: HeadFault): void => settle(() => reject(new HeadError(fault, bytes.length)));
   const onEnd = (): void => fail('ended');
   const onClose = (): void => fail('closed');
+  /** Until there is nothing left: 'readable' comes again only after a read that gave null. */
   const onReadable = (): void => {
-    const chunk = stream.read() as Buffer | null;
-    if (chunk === null) return;
-    bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
-    const found = parse(bytes);
-    if (!found) {
-      if (bytes.length > bytesMax) fail('too_long');
-      return;
+    let isSettled = false;
+    for (let chunk = read(); chunk !== null && !isSettled; chunk = isSettled ? null : read()) {
+      bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
+      const found = parse(bytes);
+      isSettled = found !== undefined || bytes.length > bytesMax;
+      if (found) finish(found);
+      else if (isSettled) fail('too_long');
     }
-    settle(() => {
-      if (found.used < bytes.length) stream.unshift(bytes.subarray(found.used));
-      resolve(found.value);
-    });
   };
+  const read = (): Buffer | null => stream.read() as Buffer | null;
+  const finish = ({ value, used }: { readonly value: T; readonly used: number }): void =>
+    settle(() => {
+      if (used < bytes.length) stream.unshift(bytes.subarray(used));
+      resolve(value);
+    });
   const timer = timeoutMs === undefined ? undefined : setTimeout(() => fail('timeout'), timeoutMs);
   stream.on('readable', onReadable).on('end', onEnd).on('close', onClose).on('error', onClose);
-  if (stream.destroyed) onClose();
+  if (stream.readableEnded) onEnd();
+  else if (stream.destroyed) onClose();
   return promise;
 }

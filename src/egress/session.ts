@@ -174,6 +174,10 @@ export class Session {
     this.#context.http.serve(client, {
       open: (target, said, via) => this.#open(target, said, via),
       join: (socket, outbound) => this.#join(socket, outbound),
+      onMalformed: () => {
+        const message = `connector ${this.#context.connector} sent the proxy port something that is no HTTP request, or could be read as two`;
+        this.#context.denials.tell({ decision: { verdict: 'deny', reason: 'bad_request', message }, via: 'http', host: '', port: 0 });
+      },
     });
   }
 
