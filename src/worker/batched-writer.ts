@@ -23,24 +23,21 @@ export class BatchedWriter {
     return this.#stream.writableLength + this.#batchBytes;
   }
 
-  /** False, with nothing written, when the connector reads too slowly for these bytes to find room. */
-  write(parts: readonly Uint8Array[], when: 'now' | 'batched'): boolean {
-    const bytes = byteLengthOf(parts);
-    if (this.queuedBytes + bytes > this.#queueBytesMax) return false;
-    this.#add(parts, bytes);
+  /** False when the connector reads too slowly for so many bytes more. */
+  hasRoomFor(bytes: number): boolean {
+    return this.queuedBytes + bytes <= this.#queueBytesMax;
+  }
+
+  write(parts: readonly Uint8Array[], when: 'now' | 'batched'): void {
+    this.#batch.push(...parts);
+    this.#batchBytes += byteLengthOf(parts);
     if (when === 'now') this.#flush();
     else if (this.#batch.length === parts.length) setImmediate(() => this.#flush());
-    return true;
   }
 
   end(): void {
     this.#flush();
     this.#stream.end();
-  }
-
-  #add(parts: readonly Uint8Array[], bytes: number): void {
-    this.#batch.push(...parts);
-    this.#batchBytes += bytes;
   }
 
   #flush(): void {

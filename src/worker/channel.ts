@@ -99,8 +99,10 @@ export class Channel {
     const id = this.#nextId();
     const { command, input, context, engineData } = fields;
     const parts = encodeInvoke({ id, command, input, context, engineData });
-    if (byteLengthOf(parts) > this.#messageBytesMax) return 'too-large';
-    if (!this.#writer.write(parts, this.#pending.size === 0 ? 'now' : 'batched')) return 'stalled';
+    const bytes = byteLengthOf(parts);
+    if (bytes > this.#messageBytesMax) return 'too-large';
+    if (!this.#writer.hasRoomFor(bytes)) return 'stalled';
+    this.#writer.write(parts, this.#pending.size === 0 ? 'now' : 'batched');
     this.#pending.set(id, settle);
     return 'sent';
   }

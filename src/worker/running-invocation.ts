@@ -27,8 +27,8 @@ export class RunningInvocation implements Expirable {
   #startedAt = performance.now();
   #startMs = 0;
   readonly #deadline: Deadline;
-  readonly #logs = new InvocationLogs();
-  readonly #notices: string[] = [];
+  #logs: InvocationLogs | undefined;
+  #notices: string[] | undefined;
   #isSettled = false;
 
   constructor(options: RunningOptions) {
@@ -55,19 +55,21 @@ export class RunningInvocation implements Expirable {
 
   /** A line for the modeler, secrets masked. */
   log(line: string): void {
-    if (!this.#isSettled) this.#logs.add(line);
+    if (this.#isSettled) return;
+    this.#logs ??= new InvocationLogs();
+    this.#logs.add(line);
   }
 
   /** What the machinery saw while it ran, and what may have broken it. */
   notice(message: string): void {
+    this.#notices ??= [];
     if (this.#isSettled || this.#notices.includes(message)) return;
-    this.#logs.add(message);
+    this.log(message);
     if (this.#notices.length < noticesMax) this.#notices.push(message);
   }
 
   succeed(reply: Reply, isAccepted: boolean, replyBytes: number): void {
-    const logs = this.#logs.with(reply.logs);
-    const whole = logs === reply.logs ? reply : { ...reply, logs };
+    const whole = this.#logs === undefined ? reply : { ...reply, logs: this.#logs.with(reply.logs) };
     this.#settle({ type: isAccepted ? 'accepted' : 'success', reply: whole, phases: this.#phases(replyBytes) });
   }
 
@@ -76,7 +78,7 @@ export class RunningInvocation implements Expirable {
     const { mask } = this.#options;
     const { detail, ...rest } = error;
     const message = this.#withNotices(mask(error.message));
-    const failure = { origin: 'connector', ...rest, message, logs: this.#logs.with([]) } as const;
+    const failure = { origin: 'connector', ...rest, message, logs: this.#allLogs() } as const;
     const whole = detail === undefined ? failure : { ...failure, detail: maskedJson(detail, mask) };
     this.#settle({ type: 'failure', failure: whole, phases: this.#phases(replyBytes) });
   }
@@ -84,8 +86,8 @@ export class RunningInvocation implements Expirable {
   fail(error: ProxyError): void {
     const { code, message, retryAfterMs } = error;
     const options = retryAfterMs === undefined ? { cause: error } : { cause: error, retryAfterMs };
-    const told = this.#notices.length === 0 ? error : new ProxyError(code, this.#withNotices(message), options);
-    this.#settle({ type: 'failure', failure: { origin: 'proxy', error: told, logs: this.#logs.with([]) }, phases: this.#phases(0) });
+    const told = this.#notices === undefined ? error : new ProxyError(code, this.#withNotices(message), options);
+    this.#settle({ type: 'failure', failure: { origin: 'proxy', error: told, logs: this.#allLogs() }, phases: this.#phases(0) });
   }
 
   expire(): void {
@@ -119,7 +121,11 @@ export class RunningInvocation implements Expirable {
   }
 
   #withNotices(message: string): string {
-    return this.#notices.length === 0 ? message : `${message} While it ran: ${this.#notices.join('; ')}.`;
+    return this.#notices === undefined ? message : `${message} While it ran: ${this.#notices.join('; ')}.`;
+  }
+
+  #allLogs(): readonly string[] {
+    return this.#logs?.with([]) ?? [];
   }
 
   #phases(replyBytes: number): Phases {

@@ -1,7 +1,7 @@
 import type { Deadlines } from '../lib/deadlines.ts';
 import type { Logger } from '../log.ts';
 import type { CommandName, ConnectorName } from '../manifest/names.ts';
-import type { ProcessNotice, ProcessSource, Runner } from '../runner/runner.ts';
+import type { ProcessSource, Runner } from '../runner/runner.ts';
 import type { SandboxPolicy } from '../sandbox/policy.ts';
 import type { Invocation, Outcome, Phases } from './invocation.ts';
 
@@ -94,5 +94,3 @@ export const workerWaits = {
   /** From a broken pipe or the end of stdout to the exit that explains it; a core dump takes its time. */
   symptomTimeoutMs: 2000,
 } as const;
-
-export type { ProcessNotice };

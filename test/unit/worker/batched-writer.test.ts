@@ -44,13 +44,14 @@ test('what is collected is never overtaken', async () => {
   expect(writes).toEqual(['ab']);
 });
 
-test('beyond its cap it takes nothing, not even in part, until there is room', () => {
+test('tells when there is no room beside what the stream has not taken, collected or not', () => {
   const { stream, release } = slowStream();
   const writer = new BatchedWriter(stream, 10);
-  expect(writer.write(bytes('12345678'), 'now')).toBe(true);
-  expect(writer.write(bytes('123'), 'now')).toBe(false);
-  expect(writer.write(bytes('12'), 'batched')).toBe(true);
+  writer.write(bytes('12345678'), 'now');
+  expect([writer.hasRoomFor(2), writer.hasRoomFor(3)]).toEqual([true, false]);
+  writer.write(bytes('12'), 'batched');
   expect(writer.queuedBytes).toBe(10);
+  expect(writer.hasRoomFor(1)).toBe(false);
   release();
   expect(writer.queuedBytes).toBe(2);
 });
