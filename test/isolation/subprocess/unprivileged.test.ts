@@ -8,7 +8,7 @@ const root = join(import.meta.dirname, '../../..');
 
 /** The same attacks, with a proxy that is not root: no cgroups, no other user to run as. */
 describe.skipIf(process.getuid?.() !== 0)('as an ordinary user', () => {
-  it.each(['attacks', 'rules', 'limits', 'lifetime'])(
+  it.each(['attacks', 'rules', 'limits', 'lifetime', 'descriptors'])(
     'the tests of %s hold too',
     (name) => {
       const vitest = [

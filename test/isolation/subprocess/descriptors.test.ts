@@ -1,0 +1,69 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
+import { hostileFolder, startHostile } from './hostile-folder.ts';
+
+const folder = hostileFolder();
+afterAll(() => folder[Symbol.dispose]());
+
+it('descriptors that the proxy was born with do not reach a connector (attack 33)', () => {
+  const secret = openSync('/etc/passwd', 'r');
+  // As a careless supervisor would hand it on. (Node itself closes those just above stdio, but stops at the first gap.)
+  const stdio = ['ignore', 'pipe', 'inherit', ...new Array<'ignore'>(37).fill('ignore'), secret] as const;
+  const { stdout, status } = spawnSync(process.execPath, [join(import.meta.dirname, 'list-descriptors.ts'), folder.path], {
+    stdio: [...stdio],
+    encoding: 'utf8',
+  });
+  closeSync(secret);
+  expect(status).toBe(0);
+  const { inherited, seen } = JSON.parse(stdout) as { inherited: number[]; seen: { what: string; outcome: string; detail: string }[] };
+  expect(inherited).toEqual(expect.arrayContaining([40]));
+  expect(seen.filter(({ outcome }) => outcome !== 'refused')).toEqual([]);
+});
+
+it('descriptors that a connector sends over its output do not stay in the proxy (attack 65)', async () => {
+  const runner = createSubprocessRunner();
+  const hostile = await startHostile({ runner, folder: folder.path });
+  const before = readdirSync('/proc/self/fd').length;
+  await hostile.attack('send_descriptors', { count: 50 });
+  expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before + 2);
+  await runner.close();
+});
+
+it('a data folder that is a link out of the connector’s folder is refused by name (attack 35)', async () => {
+  symlinkSync('/etc', join(folder.path, 'data'));
+  const runner = createSubprocessRunner();
+  const started = startHostile({ runner, folder: folder.path, changes: { dataFolder: join(folder.path, 'data') } });
+  await expect(started).rejects.toMatchObject({
+    code: 'sandbox_unavailable',
+    message: expect.stringContaining('/data, is a symbolic link that leaves'),
+  });
+  await runner.close();
+});
+
+it('a link inside the connector’s folder leads nowhere on the host (attack 36)', async () => {
+  symlinkSync('/etc/shadow', join(folder.path, 'shadow'));
+  symlinkSync('/root', join(folder.path, 'root'));
+  const runner = createSubprocessRunner();
+  const hostile = await startHostile({ runner, folder: folder.path });
+  const results = await hostile.attack('reads', { paths: ['/app/shadow', '/app/root'] });
+  expect(results).toMatchObject([{ outcome: 'refused' }, { outcome: 'refused' }]);
+  await runner.close();
+});
+
+it('the arguments of the sandbox do not show in the list of processes', async () => {
+  const runner = createSubprocessRunner();
+  await startHostile({ runner, folder: folder.path, changes: { environment: { TOKEN: 'not-to-be-seen' } } });
+  const list = spawn('ps', ['axww', '-o', 'args'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  list.stdout.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  await once(list, 'close');
+  expect(text).toContain('bwrap --args 4');
+  expect(text).not.toContain('not-to-be-seen');
+  await runner.close();
+});
