@@ -12,11 +12,14 @@ export type Connector =
       readonly config: ConnectorConfig;
       readonly manifest: Manifest;
       readonly folder?: string;
+      /** Counts changes of its files that were seen while it was served; another number, and its workers are replaced. */
+      readonly revision?: number;
     }
   | {
       readonly state: 'unavailable';
       readonly name: ConnectorName;
       readonly config: ConnectorConfig;
-      readonly reason: ProxyError /** Of its manifest, all of them, for `check`. */;
+      readonly reason: ProxyError;
+      /** Of its manifest, all of them, for `check`. */
       readonly faults?: readonly Fault[];
     };

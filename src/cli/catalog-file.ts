@@ -6,11 +6,13 @@ import { createEgressGateway } from '../egress/gateway.ts';
 import { silentLogger } from '../log.ts';
 import { type ConfigFileOptions, readConfigFile } from './config-file.ts';
 import type { CliContext } from './context.ts';
-import { createRunners } from './runners.ts';
+import { createRunners, type Runners } from './runners.ts';
 
 export interface OpenCatalog extends AsyncDisposable {
   readonly config: Config;
   readonly catalog: Catalog;
+  lockedImage: Runners['lockedImage'];
+  labelledImages: Runners['labelledImages'];
 }
 
 /** The catalog of a config, for subcommands that look and start nothing. Images are inspected, never pulled. */
@@ -23,7 +25,9 @@ export async function openCatalog(context: CliContext, options: ConfigFileOption
     await gateway.close();
   };
   try {
-    return { config, catalog: await loadCatalog(config, runners), [Symbol.asyncDispose]: close };
+    const catalog = await loadCatalog(config, runners);
+    const { lockedImage, labelledImages } = runners;
+    return { config, catalog, lockedImage, labelledImages, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;

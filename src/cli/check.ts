@@ -21,7 +21,7 @@ interface CheckReport {
 }
 
 type ConnectorReport =
-  | { readonly name: string; readonly state: 'unavailable'; readonly reason: string }
+  | { readonly name: string; readonly state: 'unavailable'; readonly reason: string; readonly faults: readonly Fault[] }
   | { readonly name: string; readonly state: 'available'; readonly sandbox: 'enforced' | 'none'; readonly requests: GrantComparison };
 
 /** `bulkhead check`: all faults of the config and of every manifest; what each connector requests against what it is granted. */
@@ -47,7 +47,10 @@ async function check(options: CheckOptions, context: CliContext): Promise<CheckR
 
 function reportOf(connector: Connector): ConnectorReport {
   const { name, config } = connector;
-  if (connector.state === 'unavailable') return { name, state: 'unavailable', reason: connector.reason.message };
+  if (connector.state === 'unavailable') {
+    const { reason, faults = [] } = connector;
+    return { name, state: 'unavailable', reason: reason.message, faults };
+  }
   return { name, state: 'available', sandbox: config.sandbox, requests: compareGrants(connector.manifest, config) };
 }
 
@@ -60,7 +63,8 @@ function showReport({ ok, faults, connectors }: CheckReport, terminal: Terminal)
 function showConnector(report: ConnectorReport, terminal: Terminal): void {
   const name = terminal.style('bold', report.name);
   if (report.state === 'unavailable') {
-    terminal.line(`${name}  ${terminal.style('red', 'fault:')} ${report.reason}`);
+    const texts = report.faults.length > 0 ? report.faults.map(faultText) : [report.reason];
+    for (const text of texts) terminal.line(`${name}  ${terminal.style('red', 'fault:')} ${text}`);
     return;
   }
   const { network, secrets } = report.requests;

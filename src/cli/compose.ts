@@ -1,4 +1,5 @@
 import { type Catalog, createCatalog } from '../catalog/catalog.ts';
+import type { Connector } from '../catalog/connector.ts';
 import { loadCatalog } from '../catalog/load-catalog.ts';
 import type { Config, ServerConfig } from '../config/config.ts';
 import { createMasker } from '../config/masker.ts';
@@ -15,6 +16,7 @@ import type { Readiness } from '../http/app-options.ts';
 import { createMetrics } from '../http/metrics.ts';
 import { type RunningServer, startServer } from '../http/server.ts';
 import type { Logger } from '../log.ts';
+import type { ConnectorName } from '../manifest/names.ts';
 import type { ImageLock } from '../runner/image-lock.ts';
 import { policyOf } from '../sandbox/policy-of.ts';
 import { createRunners, type Runners } from './runners.ts';
@@ -31,8 +33,8 @@ export interface ComposeOptions {
 export interface Bulkhead {
   readonly url: string;
   catalog(): Catalog;
-  /** Takes the connectors of a new config; `server` stays as it was started. */
-  reload(config: Config): Promise<void>;
+  /** Takes the connectors of a new config; `server` stays as it was started. `touched`: whose files have changed, and so are replaced. */
+  reload(config: Config, touched?: Iterable<ConnectorName>): Promise<void>;
   /** Stops accepting, lets what runs end until the deadline (milliseconds since the epoch), ends the rest. Idempotent; nothing is left. */
   close(deadline: number): Promise<void>;
 }
@@ -53,13 +55,15 @@ async function compose(options: ComposeOptions, stack: AsyncDisposableStack): Pr
   const keys = await resolveApiKeys(config.server.apiKeys, { environment });
   const audit = stack.adopt(await openAudit(config.server, logger), (log) => log.close());
   const gateway = stack.adopt(await openGateway(options, audit), (opened) => opened.close());
-  const runners = stack.adopt(createRunners({ ...options, gateway, pull: 'missing' }), (made) => made.close());
+  const runners = stack.adopt(createRunners({ ...options, gateway, pull: config.server.pull }), (made) => made.close());
   const dispatcher = makeDispatcher(options, runners);
   let catalog: Catalog = createCatalog([]);
-  const reload = async (next: Config): Promise<void> => {
+  const revisions = new Map<ConnectorName, number>();
+  const reload: Bulkhead['reload'] = async (next, touched = []) => {
+    for (const name of touched) revisions.set(name, (revisions.get(name) ?? 0) + 1);
     catalog = await loadCatalog(next, runners);
     logUnavailable(catalog, logger);
-    dispatcher.apply([...catalog.connectors.values()]);
+    dispatcher.apply([...catalog.connectors.values()].map((connector) => revised(connector, revisions)));
   };
   let readiness: Readiness['state'] = 'starting';
   const app = stack.use(
@@ -78,6 +82,11 @@ async function compose(options: ComposeOptions, stack: AsyncDisposableStack): Pr
   });
   readiness = 'ready';
   return { url: server.url, catalog: () => catalog, reload, close: closeOnce(server, dispatcher, stack, () => (readiness = 'draining')) };
+}
+
+function revised(connector: Connector, revisions: ReadonlyMap<ConnectorName, number>): Connector {
+  const revision = revisions.get(connector.name);
+  return revision === undefined || connector.state === 'unavailable' ? connector : { ...connector, revision };
 }
 
 function closeOnce(server: RunningServer, dispatcher: Dispatcher, stack: AsyncDisposableStack, began: () => void): Bulkhead['close'] {

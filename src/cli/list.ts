@@ -2,6 +2,9 @@ import type { Command } from 'commander';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Connector } from '../catalog/connector.ts';
 import { describeConnector } from '../catalog/describe.ts';
+import { faultText } from '../lib/faults.ts';
+import { type ManifestResult, readManifest } from '../manifest/read-manifest.ts';
+import type { LabelledImage } from '../runner/image-list.ts';
 import { openCatalog } from './catalog-file.ts';
 import { type ConfigFileOptions, withConfig } from './config-file.ts';
 import type { CliContext } from './context.ts';
@@ -11,6 +14,7 @@ import type { Terminal } from './terminal.ts';
 interface ListOptions extends ConfigFileOptions {
   readonly json?: boolean;
   readonly ids?: boolean;
+  readonly images?: boolean;
 }
 
 /** `bulkhead list`: every configured connector with its commands, and why one cannot be used. Starts no connector. */
@@ -18,8 +22,10 @@ export function addList(program: Command, context: CliContext): void {
   withConfig(program.command('list').description('list connectors and their commands, and why one cannot be used'))
     .option('--json', 'print everything as JSON')
     .option('--ids', 'print ids of commands only, one a line')
+    .option('--images', 'list the images of the container engine that carry a manifest instead')
     .action(async (options: ListOptions) => {
       await using opened = await openCatalog(context, options);
+      if (options.images) return showImages(await opened.labelledImages(), options, context.terminal);
       show(opened.catalog, options, context.terminal);
       const isWhole = [...opened.catalog.connectors.values()].every(({ state }) => state === 'available');
       context.finish(isWhole ? exitCodes.ok : exitCodes.failed);
@@ -31,6 +37,18 @@ function show(catalog: Catalog, { json, ids }: ListOptions, terminal: Terminal):
   if (json) terminal.json({ connectors: connectors.map(describeConnector) });
   else if (ids) for (const { id } of catalog.spiffCommands()) terminal.line(id);
   else for (const connector of connectors) showConnector(connector, terminal);
+}
+
+function showImages(images: readonly LabelledImage[], { json }: ListOptions, terminal: Terminal): void {
+  const found = images.map(({ id, tags, label }) => ({ id, tags, manifest: readManifest({ text: label, file: tags[0] ?? id }) }));
+  if (json) terminal.json({ images: found.map(({ id, tags, manifest }) => ({ id, tags, ...describe(manifest) })) });
+  else terminal.table(found.map(({ id, tags, manifest }) => [tags[0] ?? id, ...Object.values(describe(manifest))]));
+}
+
+function describe(manifest: ManifestResult): Readonly<Record<string, string>> {
+  if (!manifest.ok) return { fault: manifest.faults.map(faultText).join(' | ') };
+  const { name, version, description } = manifest.manifest;
+  return { name, version, description };
 }
 
 function showConnector(connector: Connector, terminal: Terminal): void {

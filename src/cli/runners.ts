@@ -9,7 +9,9 @@ import type { Logger } from '../log.ts';
 import { createDockerRunner, type DockerRunner } from '../runner/docker.ts';
 import { type DockerInstance, lockInstance } from '../runner/docker-instance.ts';
 import { registryCredentials } from '../runner/image-credentials.ts';
-import type { ImageLock } from '../runner/image-lock.ts';
+import type { EngineImage } from '../runner/image-inspect.ts';
+import { type LabelledImage, listLabelledImages } from '../runner/image-list.ts';
+import { type ImageLock, type LockedImage, lockedImageOf } from '../runner/image-lock.ts';
 import { ensureImage, type PullPolicy } from '../runner/image-pull.ts';
 import type { Runner } from '../runner/runner.ts';
 import { createSubprocessRunner } from '../runner/subprocess.ts';
@@ -28,6 +30,10 @@ export interface Runners {
   runnerFor(config: ConnectorConfig): Runner;
   /** The manifest in an image's label; the image is pulled first where the policy says so. @throws ProxyError */
   readImageManifest(image: string, engine: string | undefined, signal: AbortSignal | undefined): Promise<string>;
+  /** What a lock says of an image. @throws ProxyError `image_unavailable`, `engine_unavailable` */
+  lockedImage(image: string, engine: string | undefined): Promise<LockedImage>;
+  /** Images of the default engine that carry a manifest. @throws ProxyError `engine_unavailable` */
+  labelledImages(): Promise<readonly LabelledImage[]>;
   close(): Promise<void>;
 }
 
@@ -38,20 +44,22 @@ export function createRunners(options: RunnersOptions): Runners {
   const { gateway, logger } = options;
   const subprocess = createSubprocessRunner({ egress: gateway });
   const docker = once(() => openDocker(options));
+  const imageOf = async (image: string, engine: string | undefined, signal?: AbortSignal): Promise<EngineImage> => {
+    const { runner, credentials } = await docker.get();
+    const ensure = { engine: runner.host(engine).engine, image, connector: image, pull: options.pull, credentials, logger };
+    return await ensureImage(signal === undefined ? ensure : { ...ensure, signal });
+  };
   return {
     runnerFor: ({ source }) => (source.type === 'folder' ? subprocess : deferred(docker.get)),
     async readImageManifest(image, engine, signal) {
-      const { runner, credentials } = await docker.get();
-      const host = runner.host(engine);
-      const ensure = { engine: host.engine, image, connector: image, pull: options.pull, credentials, logger };
-      const { labels } = await ensureImage(signal === undefined ? ensure : { ...ensure, signal });
+      const { labels } = await imageOf(image, engine, signal);
       const manifest = labels[manifestLabel];
       if (manifest !== undefined) return manifest;
-      throw new ProxyError(
-        'image_unavailable',
-        `image ${image} has no label ${manifestLabel}; build it with its manifest (docs/connectors.md)`,
-      );
+      const message = `image ${image} has no label ${manifestLabel}; build it with its manifest (docs/connectors.md)`;
+      throw new ProxyError('image_unavailable', message);
     },
+    lockedImage: async (image, engine) => lockedImageOf(image, await imageOf(image, engine)),
+    labelledImages: async () => listLabelledImages((await docker.get()).runner.host().engine, manifestLabel),
     async close() {
       await subprocess.close();
       const opened = await docker.peek()?.catch(() => undefined);

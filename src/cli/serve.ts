@@ -4,15 +4,18 @@ import { loadConfig } from '../config/load-config.ts';
 import { ProxyError } from '../errors.ts';
 import { faultText } from '../lib/faults.ts';
 import { createLogger, type Logger } from '../log.ts';
+import type { ConnectorName } from '../manifest/names.ts';
 import { type Bulkhead, startBulkhead } from './compose.ts';
 import { type ConfigFileOptions, configFileOf, loadOptionsOf, readConfigFile, withConfig } from './config-file.ts';
 import type { CliContext } from './context.ts';
+import { readLock } from './lock.ts';
 import { logDestination } from './log-destination.ts';
 import { readVersion } from './version.ts';
 import { watchFiles } from './watch.ts';
 
 interface ServeOptions extends ConfigFileOptions {
   readonly watch?: boolean;
+  readonly frozen?: boolean;
   readonly logFormat: 'auto' | 'json' | 'pretty';
 }
 
@@ -22,6 +25,7 @@ export function addServe(program: Command, context: CliContext): void {
     .option('--host <address>', 'listen there instead')
     .option('--port <number>', 'listen there instead; 0 takes any free one', portOf)
     .option('--watch', 'read the config again when it, or a connector’s folder, changes')
+    .option('--frozen', 'refuse every image that is not the one in bulkhead.lock')
     .addOption(new Option('--log-format <format>', 'auto: pretty on a terminal').choices(['auto', 'json', 'pretty']).default('auto'))
     .action((options: ServeOptions) => serve(options, context));
 }
@@ -30,13 +34,14 @@ async function serve(options: ServeOptions, context: CliContext): Promise<void> 
   const config = await readConfigFile(context, options);
   const { environment } = context.io;
   const logger = createLogger({ level: config.server.logLevel, destination: logDestination(context.io, options.logFormat) });
-  const bulkhead = await startBulkhead({ config, environment, logger, version: readVersion() });
+  const lock = options.frozen ? await readLock(config) : undefined;
+  const bulkhead = await startBulkhead({ config, environment, logger, version: readVersion(), lock });
   const stop = new AbortController();
   const { drainTimeoutMs } = config.server;
   const reload = createReload({ bulkhead, logger, read: () => loadConfig(configFileOf(options), loadOptionsOf(context.io, options)) });
   const stopped = untilSignal(context, logger, stop);
-  context.io.onSignal('SIGHUP', reload, stop.signal);
-  if (options.watch) watchFiles({ paths: watchedPaths(config), signal: stop.signal, changed: reload });
+  context.io.onSignal('SIGHUP', () => reload([]), stop.signal);
+  if (options.watch) watchConfig(config, stop.signal, reload);
   logger.info({ url: bulkhead.url, connectors: config.connectors.size }, `serving at ${bulkhead.url}`);
   const deadline = (await stopped) + drainTimeoutMs;
   await bulkhead.close(deadline);
@@ -57,6 +62,9 @@ function untilSignal({ io }: CliContext, logger: Logger, stop: AbortController):
   return promise;
 }
 
+/** Reads the config again; `touched`: connectors whose files have changed. */
+type Reload = (touched: readonly ConnectorName[]) => void;
+
 interface ReloadOptions {
   readonly bulkhead: Bulkhead;
   readonly logger: Logger;
@@ -64,36 +72,46 @@ interface ReloadOptions {
 }
 
 /** One reload at a time; a wish for another that comes meanwhile is kept, not lost. */
-function createReload({ bulkhead, logger, read }: ReloadOptions): () => void {
-  let state: 'idle' | 'running' | 'again' = 'idle';
+function createReload({ bulkhead, logger, read }: ReloadOptions): Reload {
+  const touched = new Set<ConnectorName>();
+  let isWanted = false;
+  let isRunning = false;
   const reloadOnce = async (): Promise<void> => {
+    const names = [...touched];
+    touched.clear();
     const result = await read();
     if (result.ok) {
-      await bulkhead.reload(result.config);
-      logger.info({ connectors: result.config.connectors.size }, 'took the new config; changed connectors are replaced, others untouched');
+      await bulkhead.reload(result.config, names);
+      const { size } = result.config.connectors;
+      logger.info({ connectors: size }, 'took the new config; changed connectors are replaced, others untouched');
       return;
     }
     logger.error({ code: 'invalid_config', faults: result.faults.map(faultText) }, 'the new config has faults; the old one stays in force');
   };
   const run = async (): Promise<void> => {
-    do {
-      state = 'running';
+    isRunning = true;
+    while (isWanted) {
+      isWanted = false;
       await reloadOnce().catch((error: unknown) => {
         const { code, message } = ProxyError.from(error);
         logger.error({ code }, `the reload failed, the old config stays in force: ${message}`);
       });
-    } while ((state as string) === 'again');
-    state = 'idle';
+    }
+    isRunning = false;
   };
-  return () => {
-    if (state === 'idle') void run();
-    else state = 'again';
+  return (names) => {
+    for (const name of names) touched.add(name);
+    isWanted = true;
+    if (!isRunning) void run();
   };
 }
 
-function watchedPaths(config: Config): readonly string[] {
-  const folders = [...config.connectors.values()].flatMap(({ source }) => (source.type === 'folder' ? [source.path] : []));
-  return [config.file, ...folders];
+/** Connectors that are added later are watched from the next start on. */
+function watchConfig({ file, connectors }: Config, signal: AbortSignal, reload: Reload): void {
+  watchFiles({ path: file, signal, changed: () => reload([]) });
+  for (const { name, source } of connectors.values()) {
+    if (source.type === 'folder') watchFiles({ path: source.path, signal, changed: () => reload([name]) });
+  }
 }
 
 function portOf(text: string): number {

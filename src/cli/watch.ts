@@ -2,8 +2,8 @@ import { statSync, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 
 export interface WatchOptions {
-  /** Files and folders; folders with all that is in them. */
-  readonly paths: readonly string[];
+  /** A file, or a folder with all that is in it. */
+  readonly path: string;
   readonly signal: AbortSignal;
   readonly changed: () => void;
 }
@@ -11,18 +11,14 @@ export interface WatchOptions {
 /** Editors write a file in several steps; what comes within this time is one change. */
 const quietMs = 150;
 
-/** Tells of changes below the paths, until the signal aborts. A file is watched through its folder, since editors replace files. */
-export function watchFiles({ paths, signal, changed }: WatchOptions): void {
+/** Tells of changes at or below the path, until the signal aborts. A file is watched through its folder, since editors replace files. */
+export function watchFiles({ path, signal, changed }: WatchOptions): void {
   let timer: NodeJS.Timeout | undefined;
   const touched = (): void => {
     clearTimeout(timer);
     timer = setTimeout(changed, quietMs);
   };
-  for (const path of paths) watchPath(path, signal, touched);
   signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
-}
-
-function watchPath(path: string, signal: AbortSignal, touched: () => void): void {
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   const name = basename(path);
   const watcher = watch(isFolder ? path : dirname(path), { recursive: isFolder, signal }, (_event, file) => {

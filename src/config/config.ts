@@ -22,6 +22,8 @@ export interface ServerConfig {
   /** Invocations of all connectors that may run or wait at once. */
   readonly invocationsMax: number;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  /** Whether an image that the engine does not have is pulled. */
+  readonly pull: 'missing' | 'never';
   /** Whether GET /metrics answers. */
   readonly metrics: boolean;
   /** Undefined: no audit log is kept. */

@@ -10,6 +10,7 @@ export const defaults = {
     invocations: 4096,
     logLevel: 'info',
     metrics: true,
+    pull: 'missing',
   },
   audit: { fileMax: '64MiB', files: 8 },
   egress: {

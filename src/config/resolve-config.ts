@@ -79,6 +79,7 @@ function resolveServer(written: WrittenServer, options: ResolveOptions, notes: N
     drainTimeoutMs: written.drain,
     invocationsMax: written.invocations,
     logLevel: written.logLevel,
+    pull: written.pull,
     metrics: written.metrics,
     ...(written.audit === undefined
       ? {}

@@ -88,7 +88,8 @@ describe('serve', () => {
     await using folder = await temporaryFolder({ ...connector('one', 'old'), ...connector('two', 'b'), 'bulkhead.yaml': config() });
     await using serve = await startServeProcess(['--watch', '--config', `${folder.path}/bulkhead.yaml`]);
     expect(await answerOf(serve, 'one')).toBe('old');
-    await folder.write(connector('one', 'new', '2.0.0'));
+    // Only the program: the manifest stays as it is, and so does the config.
+    await folder.write({ 'one/main.sh': program('new') });
     await serve.logged((line) => String(line['message']).startsWith('took the new config'));
     expect(await answerOf(serve, 'one')).toBe('new');
   });
