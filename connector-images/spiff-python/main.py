@@ -144,7 +144,7 @@ def manifest_commands():
 
 class InvalidResult(bulkhead.ConnectorError):
     def __init__(self, reason):
-        super().__init__("The command ran, but %s." % reason, "invalid_result", http_status=502, retryable=False)
+        super().__init__("The command ran, but %s." % reason, "invalid_result", http_status=502)
 
 
 class Host(bulkhead.Server):

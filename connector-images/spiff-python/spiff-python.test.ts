@@ -95,7 +95,7 @@ describe('what the reference answers with HTML 500 is an invalid_result', () => 
     '{"command_response_version": true, "x": 1}',
   ])('%s', async (result) => {
     const { error } = await edge.invoke('ReturnRaw', `{"result": ${result}}`);
-    expect(error?.data).toEqual({ errorCode: 'invalid_result', httpStatus: 502, retryable: false });
+    expect(error?.data).toEqual({ errorCode: 'invalid_result', httpStatus: 502 });
   });
 
   it.each(['ReturnUnserialisableV2', 'ReturnDecimalV1', 'ReturnNaN', 'ReturnBytesV1'])('%s', async (command) => {
