@@ -23,9 +23,11 @@ const familiesMax = 64;
 /** CLONE_NEWTIME … CLONE_NEWNET of Linux `include/uapi/linux/sched.h`, one bit each. */
 const namespaceFlags = [0x80, 0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000] as const;
 const ioctls = { TIOCSTI: 0x5412, TIOCLINUX: 0x541c } as const;
-const rawSocket = 3;
-/** `SOCK_RAW` with SOCK_CLOEXEC and SOCK_NONBLOCK masked away. */
+/** What remains of a socket's type without SOCK_CLOEXEC and SOCK_NONBLOCK. */
 const socketTypeMask = 0xf;
+const socketTypes: readonly number[] = [1 /* SOCK_STREAM */, 2 /* SOCK_DGRAM */];
+const protocols: readonly number[] = [0 /* the type's own */, 6 /* TCP */, 17 /* UDP */];
+const protocolMax = Math.max(...protocols);
 
 /** Calls that Docker's default refuses beyond the sandbox's list; the engine ignores names that its kernel does not have. */
 const alsoRefused = [
@@ -55,8 +57,7 @@ export function seccompProfile(architecture: string): object {
       ...range(1, familiesMax).map((protocol) =>
         refuse(['socket'], errno.EPROTONOSUPPORT, equals(0, families.AF_NETLINK), equals(2, protocol)),
       ),
-      refuse(['socket'], errno.EPERM, isRaw(), equals(0, families.AF_INET)),
-      refuse(['socket'], errno.EPERM, isRaw(), equals(0, families.AF_INET6)),
+      ...[families.AF_INET, families.AF_INET6].flatMap(internetSockets),
       ...Object.values(ioctls).map((request) => refuse(['ioctl'], errno.EPERM, equals(1, request))),
       refuse(['personality'], errno.EPERM, { index: 0, value: 0, op: 'SCMP_CMP_GT' }),
     ],
@@ -78,8 +79,17 @@ function equals(index: number, value: number): ArgumentRule {
   return { index, value, op: 'SCMP_CMP_EQ' };
 }
 
-function isRaw(): ArgumentRule {
-  return { index: 1, value: socketTypeMask, valueTwo: rawSocket, op: 'SCMP_CMP_MASKED_EQ' };
+/** TCP and UDP only: no raw sockets, no ping, MPTCP or SCTP. */
+function internetSockets(family: number) {
+  const types = range(0, socketTypeMask + 1).filter((type) => !socketTypes.includes(type));
+  const below = range(0, protocolMax).filter((protocol) => !protocols.includes(protocol));
+  return [
+    ...types.map((type) =>
+      refuse(['socket'], errno.EPERM, equals(0, family), { index: 1, value: socketTypeMask, valueTwo: type, op: 'SCMP_CMP_MASKED_EQ' }),
+    ),
+    ...below.map((protocol) => refuse(['socket'], errno.EPROTONOSUPPORT, equals(0, family), equals(2, protocol))),
+    refuse(['socket'], errno.EPROTONOSUPPORT, equals(0, family), { index: 2, value: protocolMax, op: 'SCMP_CMP_GT' }),
+  ];
 }
 
 function refusedFamilies(): number[] {

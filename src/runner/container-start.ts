@@ -179,7 +179,14 @@ async function sidecarFor(
       host.forgetSidecarImage();
       return make();
     });
-    return { ...sidecar, close: () => sidecar.close().catch(() => {}).finally(forget) };
+    return {
+      ...sidecar,
+      close: () =>
+        sidecar
+          .close()
+          .catch(() => {})
+          .finally(forget),
+    };
   } catch (error) {
     await forget();
     throw error;

@@ -52,10 +52,13 @@ export function createDockerRunner(options: DockerRunnerOptions): DockerRunner {
   };
 
   for (const address of [options.engine, ...(options.engines ?? [])]) hostAt(address);
-  let reaping: Promise<unknown> = reapAll();
-  const timer = setInterval(() => {
+  // One after the other: the second of two at once would take what the first is still removing for gone.
+  let reaping = reapAll();
+  const reapNext = () => {
     reaping = reaping.then(reapAll);
-  }, options.reapIntervalMs ?? defaultReapIntervalMs);
+    return reaping;
+  };
+  const timer = setInterval(reapNext, options.reapIntervalMs ?? defaultReapIntervalMs);
   timer.unref();
 
   return {
@@ -66,7 +69,7 @@ export function createDockerRunner(options: DockerRunnerOptions): DockerRunner {
       starting.add(started);
       return await started.finally(() => starting.delete(started));
     },
-    reap: reapAll,
+    reap: reapNext,
     async close() {
       clearInterval(timer);
       closing.abort(new ProxyError('shutting_down', 'Bulkhead is stopping and starts no container.'));

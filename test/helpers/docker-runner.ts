@@ -23,13 +23,13 @@ export const engineAddress = process.env['BULKHEAD_TEST_ENGINE'] ?? 'unix:///var
 /**
  * Brings up an engine and the base images. Where that cannot be, one loud line says so and undefined is returned; with CI set it throws.
  */
-export async function requireEngine(): Promise<DockerEngine | undefined> {
+export async function requireEngine(bases: readonly string[] = ['shell', 'node']): Promise<DockerEngine | undefined> {
   const run = promisify(execFile);
   try {
     if (process.env['BULKHEAD_TEST_ENGINE'] === undefined) await run(join(repository, 'scripts/engine'));
     const engine = connectEngine(engineAddress);
     await engine.facts();
-    await run(join(repository, 'scripts/base-images'), ['shell', 'node'], { env: { ...process.env, ...cliHost(engineAddress) } });
+    await run(join(repository, 'scripts/base-images'), [...bases], { env: { ...process.env, ...cliHost(engineAddress) } });
     return engine;
   } catch (cause) {
     const message = `NO CONTAINER ENGINE: the Docker tests cannot run here: ${(cause as Error).message}`;
@@ -86,7 +86,10 @@ export async function startRunner(options: RunnerUnderTestOptions = {}): Promise
     notices,
     containers,
     start: (image, policy = {}, signal = new AbortController().signal) =>
-      runner.start(specOf(image, { ...testPolicy, ...policy }, (notice) => notices.push(notice)), signal),
+      runner.start(
+        specOf(image, { ...testPolicy, ...policy }, (notice) => notices.push(notice)),
+        signal,
+      ),
     async [Symbol.asyncDispose]() {
       await runner.close();
       const left = await containers();
@@ -108,7 +111,12 @@ export async function containersOf(engine: DockerEngine, instance: string): Prom
 }
 
 /** Builds an image out of a Dockerfile and files; the tag says which test wants it. */
-export async function buildImage(engine: DockerEngine, tag: string, dockerfile: string, files: Readonly<Record<string, string>> = {}): Promise<string> {
+export async function buildImage(
+  engine: DockerEngine,
+  tag: string,
+  dockerfile: string,
+  files: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const entries = Object.entries({ Dockerfile: dockerfile, ...files }).map(([path, text]) => entryOf(path, text));
   const context = Buffer.concat(await Array.fromAsync(tarOf(entries)));
   const output = (await engine.docker.buildImage(context as never, { t: tag, rm: true, networkmode: 'none' })) as Readable;

@@ -20,7 +20,11 @@ describe.skipIf(engine === undefined).each([
     images.deaf = await shellImage(engine, 'deaf', 'echo up\nexec sleep 600');
     images.memory = await shellImage(engine, 'memory', 'echo up\nread line\nx=$(tail /dev/zero)');
     images.ends = await shellImage(engine, 'ends', 'read code\nexit $code');
-    images.stubborn = await shellImage(engine, 'stubborn', 'trap "" TERM INT HUP\n(trap "" TERM; sleep 600) &\necho up\nwhile :; do sleep 1; done');
+    images.stubborn = await shellImage(
+      engine,
+      'stubborn',
+      'trap "" TERM INT HUP\n(trap "" TERM; sleep 600) &\necho up\nwhile :; do sleep 1; done',
+    );
   }, 180_000);
 
   test('answers on stdout, keeps stderr apart, and ends when stdin does', async () => {
@@ -162,7 +166,11 @@ describe.skipIf(engine === undefined)('an image', () => {
 
   test('whose program does not exist fails by name and leaves nothing', async () => {
     if (engine === undefined) return;
-    const image = await buildImage(engine, 'bulkhead-test/no-program:local', 'FROM bulkhead-base/shell:local\nENTRYPOINT ["/no/such/program"]\n');
+    const image = await buildImage(
+      engine,
+      'bulkhead-test/no-program:local',
+      'FROM bulkhead-base/shell:local\nENTRYPOINT ["/no/such/program"]\n',
+    );
     await using under = await startRunner();
     const process = await under.start(image);
     const stderr = textOf(process.stderr);
