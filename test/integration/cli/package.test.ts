@@ -1,22 +1,12 @@
 import { execFile } from 'node:child_process';
-import { cp, readdir, readFile, symlink } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { projectFolder, runCliProcess, temporaryFolder } from '../../helpers/cli-process.ts';
+import { runCliProcess, temporaryFolder } from '../../helpers/cli-process.ts';
+import { copyOfProject } from '../../helpers/project-copy.ts';
 
 const run = promisify(execFile);
-
-/** What git knows of the project, copied: packing builds, and a build in the work tree would race with other tests. */
-async function copyOfProject(path: string): Promise<void> {
-  const { stdout } = await run('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], { cwd: projectFolder });
-  const needed = /^(src|scripts|docs|examples|connector-images)\/|^[^/]+$/;
-  for (const file of stdout.split('\0').filter((name) => needed.test(name))) {
-    // A file that was deleted and not yet committed is listed, but not there.
-    await cp(join(projectFolder, file), join(path, file)).catch(() => undefined);
-  }
-  await symlink(join(projectFolder, 'node_modules'), join(path, 'node_modules'));
-}
 
 test('the packed tarball, installed into an empty folder, runs a sandboxed connector', async () => {
   await using project = await temporaryFolder();
