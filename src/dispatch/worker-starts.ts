@@ -1,6 +1,7 @@
 import { ProxyError } from '../errors.ts';
 import { Backoff } from '../lib/backoff.ts';
 import type { Deadline, Deadlines } from '../lib/deadlines.ts';
+import { pause } from '../lib/pause.ts';
 import type { Worker, WorkerChanged } from '../worker/worker.ts';
 import { type PoolCounts, type PoolPlan, type StartsWanted, startsWanted } from './pool-plan.ts';
 import type { StartGate } from './start-gate.ts';
@@ -9,6 +10,8 @@ import type { StartGate } from './start-gate.ts';
 export const startBackoff = { firstMs: 500, maxMs: 30_000 } as const;
 /** A queue that the workers at work empty within this time is no reason to start another. */
 export const scaleUpDelayMs = 20;
+/** From an invocation that took a single-use worker to the start of the next one ahead of time. */
+const refillDelayMs = 20;
 
 export interface WorkerStartsOptions {
   readonly plan: PoolPlan;
@@ -129,6 +132,8 @@ export class WorkerStarts {
   async #startAhead(): Promise<void> {
     if (this.#isInLine) return;
     this.#isInLine = true;
+    // A start blocks the event loop for milliseconds: not those in which the invocation that took the last worker is answered.
+    if (this.#options.plan.isSingleUse) await pause(refillDelayMs, this.#abort.signal);
     using _slot = await this.#options.gate.slot();
     this.#isInLine = false;
     if (this.#abort.signal.aborted || this.#backoff.retryAt > performance.now() || this.#wanted().ahead === 0) return;

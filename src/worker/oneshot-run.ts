@@ -73,7 +73,8 @@ export class OneshotRun {
     for (const stream of [process.stdin, process.stdout, process.stderr]) stream.destroy();
   }
 
-  #noticed({ code, message }: ProcessNotice, fields: { readonly connector: string }): void {
+  #noticed({ code, message: text }: ProcessNotice, fields: { readonly connector: string }): void {
+    const message = this.#mask(text);
     this.#options.logger.warn({ ...fields, code }, message);
     this.#running.notice(message);
   }

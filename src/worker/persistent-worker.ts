@@ -115,7 +115,10 @@ export class PersistentWorker implements Worker, ProcessOwner {
   }
 
   /** What the machinery around the process saw it do: told to whoever it may have broken. */
-  notice({ code, message }: ProcessNotice): void {
+  notice(notice: ProcessNotice): void {
+    const { code } = notice;
+    // It may name a host that the connector made up, of a secret for instance.
+    const message = this.#mask(notice.message);
     this.#options.logger.warn({ ...this.#fields, code }, message);
     if (!this.#isOpened) this.#startNotices.push(message);
     for (const running of this.#running.values()) running.notice(message);

@@ -64,6 +64,16 @@ describe('what the machinery around a process notices', () => {
     });
   });
 
+  test('does not give away a secret that a host’s name was made of', async () => {
+    const { runner, specs } = watchedRunner();
+    await using test = dispatcherOf([nodeFixture('echoes.ts', commands)], { runnerFor: () => runner });
+    bodyOf(await test.dispatcher.invoke(invocation('Echo')));
+    const failing = test.dispatcher.invoke(invocation('Fail'));
+    specs[0]?.onNotice({ code: 'egress_denied', message: 'hunter2-hunter2.example.com:443 is not in the rules' });
+    expect(failureOf(await failing).message).toContain('[secret].example.com');
+    expect(JSON.stringify(test.lines)).not.toContain('hunter2');
+  });
+
   test('is told in the reason of a start that failed', async () => {
     const { runner, specs } = watchedRunner();
     const limits = { startTimeoutMs: 1000 };
