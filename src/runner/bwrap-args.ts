@@ -1,4 +1,5 @@
 import type { ResourceLimits } from '../sandbox/policy.ts';
+import type { FilterArchitecture } from '../sandbox/syscalls.ts';
 import { connectorScript, startScript } from './bwrap-script.ts';
 import { inside, type SandboxPlan } from './sandbox-plan.ts';
 
@@ -16,7 +17,7 @@ const sharedMemoryBytesMax = 2 ** 20;
  * The arguments of one sandbox: a pure function of its plan. Facts and reasons: docs/isolation.md.
  * bwrap reads them from a descriptor, so that nothing of them shows in a list of processes.
  */
-export function bwrapArguments(plan: SandboxPlan, architecture: string): readonly BwrapWord[] {
+export function bwrapArguments(plan: SandboxPlan, architecture: FilterArchitecture): readonly BwrapWord[] {
   return [
     ...namespaces(plan),
     ...machineFiles(plan),
@@ -107,7 +108,7 @@ function connectorFolders({ folder, dataFolder, readOnlyBinds }: SandboxPlan): r
   ];
 }
 
-function programs(plan: SandboxPlan, architecture: string): readonly BwrapWord[] {
+function programs(plan: SandboxPlan, architecture: FilterArchitecture): readonly BwrapWord[] {
   return [
     ...['--ro-bind', plan.machine.nodePath, `${inside.nodeFolder}/node`],
     ...(needsHelper(plan) ? file(inside.startScript, startScript(plan, architecture)) : []),

@@ -1,6 +1,7 @@
 import type { ListenerPlan } from '../egress/listener-plan.ts';
 import { ProxyError } from '../errors.ts';
 import type { ResourceLimits } from '../sandbox/policy.ts';
+import type { FilterArchitecture } from '../sandbox/syscalls.ts';
 import { perlPrelude } from './namespace-prelude.ts';
 import { systemPath } from './plain-start.ts';
 import { descriptors, inside, type NetworkPlan, type SandboxPlan } from './sandbox-plan.ts';
@@ -12,7 +13,7 @@ export const readyMark = 'r';
  * Runs with the few capabilities that listeners below port 1024 need, and an environment of PATH only: no word of the connector may
  * influence it, or its code would run with them. It gives them up and goes on as the connector’s script.
  */
-export function startScript({ network }: SandboxPlan, architecture: string): string {
+export function startScript({ network }: SandboxPlan, architecture: FilterArchitecture): string {
   return network.helper.interpreter === 'perl' ? perlPrelude(network, architecture) : nodePrelude(network);
 }
 

@@ -4,6 +4,7 @@ import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { EgressSession } from '../egress/gateway.ts';
+import type { FilterArchitecture } from '../sandbox/syscalls.ts';
 import { type BwrapWord, bwrapArguments, firstProgram, needsHelper } from './bwrap-args.ts';
 import { readyMark } from './bwrap-script.ts';
 import { takeListeners } from './netns-listeners.ts';
@@ -16,6 +17,7 @@ export interface SandboxStart {
   readonly connector: string;
   readonly bwrapPath: string;
   readonly plan: SandboxPlan;
+  readonly architecture: FilterArchitecture;
   readonly user: SandboxUser | undefined;
   /** See inherited-descriptors.ts; each is covered by `nullDescriptor`, open on /dev/null. */
   readonly inherited: readonly number[];
@@ -80,7 +82,7 @@ function spawnBwrap(start: SandboxStart): { readonly child: ChildProcess; readon
   };
   try {
     const statusDescriptor = next('pipe');
-    const words = bwrapArguments(plan, process.arch).map((word) => resolveWord(word, hand, statusDescriptor));
+    const words = bwrapArguments(plan, start.architecture).map((word) => resolveWord(word, hand, statusDescriptor));
     coverInherited(stdio, inherited, nullDescriptor);
     const child = spawn(bwrapPath, ['--args', String(descriptors.arguments), '--', ...firstProgram(plan)], {
       // Empty, because /proc/1/environ inside shows it whatever --clearenv says.
@@ -130,7 +132,7 @@ async function isReady(child: ChildProcess): Promise<boolean> {
     const ready = streamOf(child, descriptors.ready);
     child.once('error', () => resolve(false));
     ready.once('data', (chunk: Buffer) => resolve(chunk.toString('latin1') === readyMark));
-    ready.once('end', () => resolve(false));
+    ready.once('close', () => resolve(false));
   });
 }
 

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { parseAddress } from '../egress/address.ts';
 import type { ListenerPlan } from '../egress/listener-plan.ts';
-import { ProxyError } from '../errors.ts';
+import type { FilterArchitecture } from '../sandbox/syscalls.ts';
 import { descriptors, inside, type NetworkPlan } from './sandbox-plan.ts';
 
 /** Connections that wait while the proxy is busy. */
@@ -14,9 +14,7 @@ const preludeCalls = {
 } as const;
 
 /** The Perl prelude with its data: what to bind, byte for byte, and what to tell Node about it. */
-export function perlPrelude({ helper, listeners, localRoutes }: NetworkPlan, architecture: string): string {
-  if (architecture !== 'x64' && architecture !== 'arm64')
-    throw new ProxyError('sandbox_unavailable', `There is no prelude for ${architecture}.`);
+export function perlPrelude({ helper, listeners, localRoutes }: NetworkPlan, architecture: FilterArchitecture): string {
   const { sendmsg, prctl, capset } = preludeCalls[architecture];
   const lines = [
     `${descriptors.ipc} ${sendmsg} ${prctl} ${capset} /bin/sh ${inside.connectorScript}`,

@@ -24,10 +24,21 @@ export async function startSandboxed(host: SubprocessHost, spec: ProcessSpec, si
   const cgroup = host.cgroups && createCgroup(host.cgroups, randomUUID(), spec.policy.limits);
   try {
     const plan = await makePlan(host, spec, session);
-    const { bwrapPath, user, inherited, nullDescriptor } = host;
+    const { architecture, bwrapPath, user, inherited, nullDescriptor } = host;
     const beforeStart = (pid: number) => cgroup?.add(pid);
     const { connector } = spec;
-    const started = await startSandbox({ connector, bwrapPath, plan, user, inherited, nullDescriptor, session, beforeStart, signal });
+    const started = await startSandbox({
+      connector,
+      architecture,
+      bwrapPath,
+      plan,
+      user,
+      inherited,
+      nullDescriptor,
+      session,
+      beforeStart,
+      signal,
+    });
     return guard(host, spec, { started, session, cgroup });
   } catch (error) {
     session?.close();
@@ -58,7 +69,6 @@ async function makePlan(host: SubprocessHost, spec: ProcessSpec, session: Egress
     Promise.all(
       (policy.readOnlyPaths ?? []).map((path) => checkReadOnlyPath({ ...check, what: `A read-only path of connector ${connector}`, path })),
     ),
-    checkBind({ user, what: 'The Node that connectors run on', path: host.machine.nodePath, access: 'read' }),
   ]);
   return {
     policy,

@@ -3,6 +3,8 @@ import type { EgressGateway } from '../egress/gateway.ts';
 import { ProxyError } from '../errors.ts';
 import { type CgroupOwner, type CgroupTree, findCgroupTree, removeCgroups } from '../sandbox/cgroup.ts';
 import { seccompFilter } from '../sandbox/seccomp.ts';
+import type { FilterArchitecture } from '../sandbox/syscalls.ts';
+import { checkBind } from './bind-source.ts';
 import { findInheritedDescriptors } from './inherited-descriptors.ts';
 import { createLimitWatch, type LimitWatch } from './limit-watch.ts';
 import { findMachineLayout } from './machine-layout.ts';
@@ -16,6 +18,7 @@ export interface SubprocessHost {
   readonly bwrapPath: string;
   readonly user: SandboxUser | undefined;
   readonly machine: MachineLayout;
+  readonly architecture: FilterArchitecture;
   readonly filter: Uint8Array;
   readonly helper: NamespaceHelper;
   readonly inherited: readonly number[];
@@ -38,7 +41,9 @@ export interface SubprocessHostOptions {
 /** @throws ProxyError `sandbox_unavailable` when the machine cannot sandbox at all. */
 export async function createSubprocessHost({ nodePath, userName, egress, limits, helper }: SubprocessHostOptions): Promise<SubprocessHost> {
   const bwrapPath = findBwrap();
+  const architecture = architectureOf(process.arch);
   const user = findSandboxUser(userName, process.getuid?.());
+  await checkBind({ user, what: 'The Node that connectors run on', path: nodePath, access: 'read' });
   const owner = await selfAsOwner();
   const cgroups = limits === 'cgroup' ? findCgroupTree(owner) : undefined;
   if (cgroups !== undefined) await removeCgroups(cgroups, isDead);
@@ -48,7 +53,8 @@ export async function createSubprocessHost({ nodePath, userName, egress, limits,
     bwrapPath,
     user,
     machine: findMachineLayout(nodePath),
-    filter: seccompFilter(process.arch),
+    architecture,
+    filter: seccompFilter(architecture),
     helper: readHelper(helper ?? (existsSync('/usr/bin/perl') ? 'perl' : 'node')),
     inherited,
     nullDescriptor,
@@ -60,6 +66,14 @@ export async function createSubprocessHost({ nodePath, userName, egress, limits,
       if (cgroups !== undefined) await removeCgroups(cgroups, (other) => other.pid === owner.pid && other.startTicks === owner.startTicks);
     },
   };
+}
+
+function architectureOf(architecture: string): FilterArchitecture {
+  if (architecture === 'x64' || architecture === 'arm64') return architecture;
+  throw new ProxyError(
+    'sandbox_unavailable',
+    `There is no system call filter for ${architecture}, only for x64 and arm64; use image connectors.`,
+  );
 }
 
 const bwrapPaths = ['/usr/bin/bwrap', '/usr/local/bin/bwrap', '/bin/bwrap'] as const;

@@ -53,12 +53,8 @@ const data = { number: 0, architecture: 4, argument: (index: number) => 16 + 8 *
 /** Calls of the x32 ABI carry this bit and would pass every comparison with an x86-64 number. */
 const x32Bit = 0x40000000;
 
-/**
- * The seccomp program of the sandbox, for `bwrap --seccomp`.
- * @throws RangeError on an architecture without a table.
- */
-export function seccompFilter(architecture: string): Buffer {
-  if (architecture !== 'x64' && architecture !== 'arm64') throw new RangeError(`There is no system call table for ${architecture}.`);
+/** The seccomp program of the sandbox, for `bwrap --seccomp`. */
+export function seccompFilter(architecture: FilterArchitecture): Buffer {
   const call = (name: SyscallName, body: readonly BpfInstruction[]) => {
     const number = syscallNumber(name, architecture);
     return number === null ? [] : whenEqual(number, body);

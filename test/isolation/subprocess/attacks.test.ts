@@ -52,3 +52,16 @@ describe.each(['python', 'node'] as const)('a hostile connector in %s, without n
     expect(traps.hits()).toBe(0);
   });
 });
+
+describe('network: unsafe-host', () => {
+  it('shares what is the host’s: the word is meant', async () => {
+    const hostile = await startHostile({ runner, folder: folder.path, changes: { network: { type: 'unsafe-host' } } });
+    const before = traps.hits();
+    const results = await hostile.attack('network', { targets: [['127.0.0.1', traps.port]] });
+    expect(results).toMatchObject([{ outcome: 'succeeded' }]);
+    await expect.poll(() => traps.hits()).toBe(before + 1);
+    expect((await hostile.attack('capabilities')).filter(({ outcome }) => outcome !== 'refused')).toEqual([]);
+    hostile.process.kill();
+    await hostile.process.exited;
+  });
+});

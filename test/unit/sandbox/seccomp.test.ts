@@ -71,10 +71,6 @@ it('refuses x32 calls on x86-64, whose numbers would pass every comparison', () 
   expect(runFilter(seccompFilter('x64'), { number: 0x40000000 + 101, architecture: audit.x64, args: [] })).toBe(errno(1));
 });
 
-it('says that there is no filter for other architectures', () => {
-  expect(() => seccompFilter('mips')).toThrow(/mips/);
-});
-
 const headers: Record<FilterArchitecture, string> = {
   x64: '/usr/include/x86_64-linux-gnu/asm/unistd_64.h',
   arm64: '/usr/include/asm-generic/unistd.h',
@@ -91,7 +87,7 @@ describe.each(['x64', 'arm64'] as const)('the numbers of %s', (architecture) => 
 });
 
 it.skipIf(process.platform !== 'linux' || !existsSync('/usr/bin/python3'))('is taken by the kernel and does what it says', () => {
-  const hex = seccompFilter(process.arch).toString('hex');
+  const hex = seccompFilter(process.arch as FilterArchitecture).toString('hex');
   const output = execFileSync('/usr/bin/python3', ['-I', '-c', loadAndTry, hex], { encoding: 'utf8' });
   expect(JSON.parse(output)).toEqual({
     unshare: 'EPERM',
