@@ -4,7 +4,7 @@ import type { Connector } from '../catalog/connector.ts';
 import { describeConnector } from '../catalog/describe.ts';
 import { faultText } from '../lib/faults.ts';
 import { type ManifestResult, readManifest } from '../manifest/read-manifest.ts';
-import type { LabelledImage } from '../runner/image-list.ts';
+import type { ImageManifest } from '../runner/image-manifest.ts';
 import { openCatalog } from './catalog-file.ts';
 import { type ConfigFileOptions, withConfig } from './config-file.ts';
 import type { CliContext } from './context.ts';
@@ -39,8 +39,8 @@ function show(catalog: Catalog, { json, ids }: ListOptions, terminal: Terminal):
   else for (const connector of connectors) showConnector(connector, terminal);
 }
 
-function showImages(images: readonly LabelledImage[], { json }: ListOptions, terminal: Terminal): void {
-  const found = images.map(({ id, tags, label }) => ({ id, tags, manifest: readManifest({ text: label, file: tags[0] ?? id }) }));
+function showImages(images: readonly ImageManifest[], { json }: ListOptions, terminal: Terminal): void {
+  const found = images.map(({ image: { id, tags }, text }) => ({ id, tags, manifest: readManifest({ text, file: tags[0] ?? id }) }));
   if (json) terminal.json({ images: found.map(({ id, tags, manifest }) => ({ id, tags, ...describe(manifest) })) });
   else terminal.table(found.map(({ id, tags, manifest }) => [tags[0] ?? id, ...Object.values(describe(manifest))]));
 }

@@ -5,9 +5,11 @@ import { addCall } from './call.ts';
 import { addCheck } from './check.ts';
 import { addCompletion } from './completion.ts';
 import type { CliContext } from './context.ts';
+import { addDoctor } from './doctor.ts';
 import { type CliIo, type ExitCode, exitCodes, UsageError } from './io.ts';
 import { addList } from './list.ts';
 import { addLock } from './lock.ts';
+import { addPolicy } from './policy.ts';
 import { addServe } from './serve.ts';
 import { createTerminal } from './terminal.ts';
 import { readVersion } from './version.ts';
@@ -36,7 +38,7 @@ export function createProgram(context: CliContext): Command {
     .showHelpAfterError('(add --help for the whole usage)')
     .configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) })
     .helpCommand('help [command]', 'show the help of a command');
-  for (const add of [addServe, addList, addCall, addCheck, addLock, addAudit, addCompletion]) add(program, context);
+  for (const add of [addServe, addList, addCall, addCheck, addDoctor, addPolicy, addLock, addAudit, addCompletion]) add(program, context);
   return program;
 }
 

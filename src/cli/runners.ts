@@ -1,18 +1,15 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { manifestLabel } from '../catalog/load-catalog.ts';
 import type { ConnectorConfig } from '../config/config.ts';
 import type { EgressGateway } from '../egress/gateway.ts';
-import { ProxyError } from '../errors.ts';
 import { once } from '../lib/once.ts';
 import type { Logger } from '../log.ts';
 import { createDockerRunner, type DockerRunner } from '../runner/docker.ts';
 import { type DockerInstance, lockInstance } from '../runner/docker-instance.ts';
 import { registryCredentials } from '../runner/image-credentials.ts';
-import type { EngineImage } from '../runner/image-inspect.ts';
-import { type LabelledImage, listLabelledImages } from '../runner/image-list.ts';
 import { type ImageLock, type LockedImage, lockedImageOf } from '../runner/image-lock.ts';
-import { ensureImage, type PullPolicy } from '../runner/image-pull.ts';
+import { type ImageManifest, listConnectorImages, readImageManifest } from '../runner/image-manifest.ts';
+import { ensureImage, type ImageOptions, type PullPolicy } from '../runner/image-pull.ts';
 import type { Runner } from '../runner/runner.ts';
 import { createSubprocessRunner } from '../runner/subprocess.ts';
 
@@ -33,7 +30,7 @@ export interface Runners {
   /** What a lock says of an image. @throws ProxyError `image_unavailable`, `engine_unavailable` */
   lockedImage(image: string, engine: string | undefined): Promise<LockedImage>;
   /** Images of the default engine that carry a manifest. @throws ProxyError `engine_unavailable` */
-  labelledImages(): Promise<readonly LabelledImage[]>;
+  labelledImages(): Promise<readonly ImageManifest[]>;
   close(): Promise<void>;
 }
 
@@ -44,22 +41,16 @@ export function createRunners(options: RunnersOptions): Runners {
   const { gateway, logger } = options;
   const subprocess = createSubprocessRunner({ egress: gateway });
   const docker = once(() => openDocker(options));
-  const imageOf = async (image: string, engine: string | undefined, signal?: AbortSignal): Promise<EngineImage> => {
+  const imageOptions = async (image: string, engine: string | undefined, signal?: AbortSignal): Promise<ImageOptions> => {
     const { runner, credentials } = await docker.get();
-    const ensure = { engine: runner.host(engine).engine, image, connector: image, pull: options.pull, credentials, logger };
-    return await ensureImage(signal === undefined ? ensure : { ...ensure, signal });
+    const common = { engine: runner.host(engine).engine, image, connector: image, pull: options.pull, credentials, logger };
+    return signal === undefined ? common : { ...common, signal };
   };
   return {
     runnerFor: ({ source }) => (source.type === 'folder' ? subprocess : deferred(docker.get)),
-    async readImageManifest(image, engine, signal) {
-      const { labels } = await imageOf(image, engine, signal);
-      const manifest = labels[manifestLabel];
-      if (manifest !== undefined) return manifest;
-      const message = `image ${image} has no label ${manifestLabel}; build it with its manifest (docs/connectors.md)`;
-      throw new ProxyError('image_unavailable', message);
-    },
-    lockedImage: async (image, engine) => lockedImageOf(image, await imageOf(image, engine)),
-    labelledImages: async () => listLabelledImages((await docker.get()).runner.host().engine, manifestLabel),
+    readImageManifest: async (image, engine, signal) => (await readImageManifest(await imageOptions(image, engine, signal))).text,
+    lockedImage: async (image, engine) => lockedImageOf(image, await ensureImage(await imageOptions(image, engine))),
+    labelledImages: async () => listConnectorImages((await docker.get()).runner.host().engine),
     async close() {
       await subprocess.close();
       const opened = await docker.peek()?.catch(() => undefined);

@@ -142,7 +142,7 @@ const nothing: Grants = { network: { type: 'none' }, secrets: {}, sandbox: 'enfo
 
 /** What `b` gives beyond `a`. */
 function beyond(a: Grants, b: Grants): readonly string[] {
-  const rules = rulesOf(b).filter((rule) => networkOrder.indexOf(a.network.type) < 2 && !isCovered(rule, rulesOf(a)));
+  const rules = rulesOf(b).filter((rule) => !isWithin(rule, a.network) && !isCovered(rule, rulesOf(a)));
   const isWider = b.network.type !== 'rules' && networkOrder.indexOf(b.network.type) > networkOrder.indexOf(a.network.type);
   return [
     ...(isWider ? [`network: ${b.network.type}`] : []),
@@ -152,6 +152,12 @@ function beyond(a: Grants, b: Grants): readonly string[] {
     ...(b.dataFolder !== undefined && b.dataFolder !== a.dataFolder ? [`dataFolder: ${b.dataFolder}`] : []),
     ...b.readOnlyPaths.flatMap((path) => (a.readOnlyPaths.includes(path) ? [] : [`readOnlyPath: ${path}`])),
   ];
+}
+
+/** Whether the kind of network lets the rule's hosts through by itself. `unrestricted` opens no private range: only a rule does. */
+function isWithin({ host }: NetworkRule, { type }: Grants['network']): boolean {
+  if (type === 'unsafe-host') return true;
+  return networkOrder.indexOf(type) >= 2 && (host.type === 'exact' || host.type === 'suffix');
 }
 
 function rulesOf({ network }: Grants): readonly NetworkRule[] {

@@ -115,6 +115,32 @@ describe('check', () => {
   });
 });
 
+describe('policy', () => {
+  test('diff shows what is requested and not granted, and exits with 1 when something widened', async () => {
+    const later = 'connectors: { echo: { path: ./echo, network: ["api.example.com:443", "10.0.0.0/8:5432"] } }\n';
+    await using folder = await temporaryFolder({ ...files, 'later.yaml': later });
+    const [before, after] = [`${folder.path}/bulkhead.yaml`, `${folder.path}/later.yaml`];
+    const same = await runCliProcess(['policy', 'diff', '--config', before, '--before', before]);
+    expect(same.exitCode).toBe(0);
+    expect(same.stdout).toMatch(/echo {2}requested, not granted {2}network: api\.example\.com:443/);
+    const wider = await runCliProcess(['policy', 'diff', '--config', after, '--before', before]);
+    expect(wider.exitCode).toBe(1);
+    expect(wider.stdout).toMatch(/echo {2}widened {2}network: 10\.0\.0\.0\/8:5432/);
+    const narrower = await runCliProcess(['policy', 'diff', '--config', before, '--before', after]);
+    expect([narrower.exitCode, narrower.stdout]).toEqual([0, expect.stringContaining('narrowed')]);
+  });
+});
+
+describe('doctor', () => {
+  test('reports every control, found by trying, and exits with 0 where the required ones hold', async () => {
+    const { exitCode, stdout } = await runCliProcess(['doctor', '--json']);
+    const { controls } = JSON.parse(stdout) as { controls: { control: string; state: string; isRequired: boolean }[] };
+    expect(controls.filter(({ state, isRequired }) => isRequired && state !== 'enforced')).toEqual([]);
+    expect(controls.map(({ control }) => control)).toEqual(expect.arrayContaining(['sandbox', 'host loopback', 'vsock', 'memory']));
+    expect(exitCode).toBe(0);
+  });
+});
+
 describe('the command line', () => {
   test('has help everywhere, on stdout, with exit code 0', async () => {
     for (const args of [['--help'], ['serve', '--help'], ['help', 'call']]) {
