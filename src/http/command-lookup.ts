@@ -56,7 +56,7 @@ function knownCommand(catalog: Catalog, { connector, command }: CommandPath, met
   return {
     connector: name,
     command: found.manifest.name,
-    rules: { parameters: found.check, context: found.manifest.context, nestingMax, messageBytesMax },
+    rules: { parameters: found.check, context: found.context, nestingMax, messageBytesMax },
     invocationTimeoutMs,
     metrics: metrics.command(name, found.manifest.name),
   };

@@ -47,7 +47,13 @@ export function createInvokeRoute(options: InvokeOptions): InvokeRoute {
     const call: Call = { id, startedAt: performance.now(), incoming, outgoing, path, requestBytes: 0 };
     const ending = await invoke(call).catch((error: unknown) => errorEnding(ProxyError.from(error), id));
     const more = cors.headers(incoming.headers.origin);
-    sendAnswer(incoming, outgoing, ending.answer, more.length === 0 ? ['Invocation-Id', id] : ['Invocation-Id', id, ...more]);
+    try {
+      sendAnswer(incoming, outgoing, ending.answer, more.length === 0 ? ['Invocation-Id', id] : ['Invocation-Id', id, ...more]);
+    } catch (cause) {
+      // An answer that Node refuses to write is a bug; nobody is left waiting for it.
+      options.logger.error({ invocation: id, code: 'internal_error', cause: String(cause) }, 'an answer could not be written');
+      outgoing.destroy();
+    }
     if (call.command === undefined) metrics.refused(ending.code);
     else call.command.metrics.observe(ending.code, call.phases);
     record(options, call, ending);

@@ -12,11 +12,11 @@ import type { Route } from '../router.ts';
 export function listRoutes(options: AppOptions): readonly Route[] {
   const { catalog, version } = options;
   const commands = textPerAccess(catalog, (current, access) => asciiJson(current.spiffCommands(access.allows)));
+  const auths = textPerAccess(catalog, (current, access) => asciiJson(current.spiffAuths(access.allows)));
   const openApi = textPerAccess(catalog, (current, access) => asciiJson(openApiDocument(current, access, version)));
   return [
     { path: '/v1/commands', type: 'guarded', get: (access) => json(commands(access)) },
-    // No connector declares an OAuth application yet.
-    { path: '/v1/auths', type: 'guarded', get: () => json('[]') },
+    { path: '/v1/auths', type: 'guarded', get: (access) => json(auths(access)) },
     { path: '/v1/connectors', type: 'guarded', get: (access) => json(asciiJson(connectorsNow(options, access))) },
     { path: '/openapi.json', type: 'guarded', get: (access) => json(openApi(access)) },
   ];
