@@ -18,7 +18,11 @@ export interface AppOptions {
   readonly version: string;
 }
 
-export type AppServerConfig = Pick<ServerConfig, 'bodyBytesMax' | 'bodyTimeoutMs' | 'corsOrigins' | 'invocationsMax' | 'metrics'>;
+export interface AppServerConfig
+  extends Pick<ServerConfig, 'bodyBytesMax' | 'bodyTimeoutMs' | 'corsOrigins' | 'invocationsMax' | 'metrics'> {
+  /** Default `answerTimeoutMsDefault`. */
+  readonly answerTimeoutMs?: number;
+}
 
 export interface Readiness {
   readonly state: 'starting' | 'ready' | 'draining';

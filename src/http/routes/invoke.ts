@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ProxyError } from '../../errors.ts';
 import type { Deadlines } from '../../lib/deadlines.ts';
 import type { InvocationId, Phases } from '../../worker/invocation.ts';
-import { answerBytes, sendAnswer } from '../answer.ts';
+import { answerBytes, answerTimeoutMsDefault, sendAnswer } from '../answer.ts';
 import { type Access, type ApiKeys, apiKeyHeader } from '../api-keys.ts';
 import type { AppOptions } from '../app-options.ts';
 import { createClientSignals } from '../client-signals.ts';
@@ -40,7 +40,8 @@ interface Call {
 }
 
 export function createInvokeRoute(options: InvokeOptions): InvokeRoute {
-  const { cors, metrics } = options;
+  const { cors, metrics, server } = options;
+  const { answerTimeoutMs = answerTimeoutMsDefault } = server;
   const invoke = createInvoke(options);
   return async (incoming, outgoing, path) => {
     const id = randomUUID() as InvocationId;
@@ -48,7 +49,7 @@ export function createInvokeRoute(options: InvokeOptions): InvokeRoute {
     const ending = await invoke(call).catch((error: unknown) => errorEnding(ProxyError.from(error), id));
     const more = cors.headers(incoming.headers.origin);
     try {
-      sendAnswer(incoming, outgoing, ending.answer, more.length === 0 ? ['Invocation-Id', id] : ['Invocation-Id', id, ...more]);
+      sendAnswer({ incoming, outgoing, answer: ending.answer, more: ['Invocation-Id', id, ...more], answerTimeoutMs });
     } catch (cause) {
       // An answer that Node refuses to write is a bug; nobody is left waiting for it.
       options.logger.error({ invocation: id, code: 'internal_error', cause: String(cause) }, 'an answer could not be written');

@@ -1,9 +1,10 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
+import { lingerTimeoutMs } from '../../../src/http/answer.ts';
 import { startServer } from '../../../src/http/server.ts';
 import type { Invocation, Outcome } from '../../../src/worker/invocation.ts';
-import { echo, serveApp } from './served-app.ts';
+import { echo, serveApp, spiff } from './served-app.ts';
 
 const request = 'POST /v1/do/test/Echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}';
 
@@ -71,6 +72,29 @@ describe('limits', () => {
     await vi.waitFor(() => expect(clients[0]?.received()).toContain('200 OK'));
     for (const { socket } of clients) socket.destroy();
     await vi.waitFor(() => expect(app.connections()).toBe(0));
+  });
+
+  test('a client that takes nothing of a large answer loses its connection', async () => {
+    const text = JSON.stringify({ response: 'x'.repeat(40_000_000), mimetype: 'text/plain' });
+    await using app = await serveApp({ invoke: spiff(text), server: { answerTimeoutMs: 300 } });
+    const client = open(app.port);
+    client.socket.pause();
+    client.socket.write(request);
+    await vi.waitFor(() => expect(app.lines).toHaveLength(1), 10_000);
+    await vi.waitFor(() => expect(app.connections()).toBe(0), 10_000);
+    client.socket.destroy();
+  });
+
+  test('a body that goes on after its refusal is dropped for a while, then its connection is ended', async () => {
+    await using app = await serveApp();
+    const client = open(app.port);
+    client.socket.write('POST /v1/do/test/Echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2000000\r\n\r\n');
+    const writing = setInterval(() => client.socket.write('x'.repeat(1000)), 50);
+    const startedAt = Date.now();
+    await client.closed;
+    clearInterval(writing);
+    expect(client.received()).toMatch(/^HTTP\/1\.1 413 /);
+    expect(Date.now() - startedAt).toBeGreaterThanOrEqual(lingerTimeoutMs - 100);
   });
 
   test('a port that is taken is told by rejecting', async () => {
