@@ -88,13 +88,13 @@ export function decideAddresses({ connector, network, target, addresses, ownAddr
   return undefined;
 }
 
-export function denyNotInRules(connector: ConnectorName, what: string): Decision {
+function denyNotInRules(connector: ConnectorName, what: string): Decision {
   const message = `${what} is not in the rules of connector ${connector}; add it under connectors.${connector}.network`;
   return { verdict: 'deny', reason: 'not_in_rules', message };
 }
 
 /** Host and port of the rule cover the target. A name is never covered by an address rule: looking it up would already tell the name. */
-export function ruleNames(rule: NetworkRule, target: Target): boolean {
+function ruleNames(rule: NetworkRule, target: Target): boolean {
   return hasPort(rule, target.port) && hostNames(rule, target);
 }
 

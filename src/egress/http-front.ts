@@ -18,9 +18,9 @@ export interface HttpFront {
   serve(socket: Duplex, client: HttpClient): void;
 }
 
-export const requestHeadBytesMax = 16_384;
+const requestHeadBytesMax = 16_384;
 /** Requests of one connection that may be under way: a pipelining client does not get around the limits of connections. */
-export const requestsInFlightMax = 16;
+const requestsInFlightMax = 16;
 
 /**
  * An HTTP/1.1 forward proxy with CONNECT. Each request is judged alone; nothing follows redirects, nothing is kept for a later request.
@@ -60,7 +60,10 @@ export function createHttpFront({ headTimeoutMs }: { headTimeoutMs: number }): H
 /** Node's time-outs work for servers that listen only, so the wait for a request head is bounded here. */
 function createRequestTimer(socket: Duplex, headTimeoutMs: number) {
   let inFlight = 0;
-  const timer = setTimeout(() => socket.destroy(), headTimeoutMs);
+  const timer = setTimeout(() => {
+    // A request that is under way has the time-outs of its outward connection.
+    if (inFlight === 0) socket.destroy();
+  }, headTimeoutMs);
   socket.once('close', () => clearTimeout(timer));
   const finish = (): void => {
     inFlight -= 1;
@@ -74,7 +77,6 @@ function createRequestTimer(socket: Duplex, headTimeoutMs: number) {
       return inFlight <= requestsInFlightMax;
     },
     stop: () => clearTimeout(timer),
-    isBusy: () => inFlight > 0,
   };
 }
 

@@ -44,7 +44,7 @@ function rulesOf(policy: NetworkPolicy): readonly NetworkRule[] {
 }
 
 /** Whether every host of `inner` is one of `outer`. */
-export function coversHost(outer: RuleHost, inner: RuleHost): boolean {
+function coversHost(outer: RuleHost, inner: RuleHost): boolean {
   switch (outer.type) {
     case 'exact':
       return inner.type === 'exact' && inner.name === outer.name;

@@ -2,7 +2,6 @@
 export interface Tally {
   /** A release, to be called once or more often; undefined: the limit is reached. */
   take(owner: string): (() => void) | undefined;
-  count(owner?: string): number;
 }
 
 export function createTally({ ownerMax, totalMax }: { ownerMax: number; totalMax: number }): Tally {
@@ -24,6 +23,5 @@ export function createTally({ ownerMax, totalMax }: { ownerMax: number; totalMax
         isHeld = false;
       };
     },
-    count: (owner) => (owner === undefined ? total : (counts.get(owner) ?? 0)),
   };
 }

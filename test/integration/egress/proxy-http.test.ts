@@ -185,6 +185,13 @@ describe('the HTTP front, forwarding', () => {
     expect((await readAll(client)).text).toMatch(/half$/);
   });
 
+  it('waits for a slow answer longer than for a request head, and for the next request no longer than that', async () => {
+    await using server = await startHttp((_request, response) => void setTimeout(() => response.end('late'), 500));
+    await using harness = await startHarness({ rules: rulesFor(server.port), names, limits: { headTimeoutMs: 150 } });
+    const answer = await ask(harness, `GET http://a.ok.example:${server.port}/ HTTP/1.1\r\nHost: x\r\n\r\n`);
+    expect(answer).toMatch(/late/);
+  });
+
   it('ends the outward connection when the client goes away', async () => {
     await using server = await startServer((socket) => socket.resume().on('end', () => socket.end()));
     await using harness = await startHarness({ rules: [`*.ok.example:${server.port}`, `127.0.0.1:${server.port}`], names });

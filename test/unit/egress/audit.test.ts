@@ -133,7 +133,7 @@ describe('the audit log', () => {
   });
 
   it('takes back a half-written line when the disk is full, and goes on when there is room again', async ({ skip }) => {
-    const script = join(import.meta.dirname, '../../integration/egress/full-disk.ts');
+    const script = join(import.meta.dirname, '../../fixtures/egress/full-disk.ts');
     const run = [
       '-Urm',
       'sh',
