@@ -227,7 +227,8 @@ export const errorTable = {
     status: 503,
     fault: 'proxy',
     retryable: true,
-    meaning: 'The proxy is stopping: it takes no new work, and ends what still runs at the drain time-out. The message says which of the two.',
+    meaning:
+      'The proxy is stopping: it takes no new work, and ends what still runs at the drain time-out. The message says which of the two.',
     repair: 'Retry; another instance, or the next start, answers.',
   },
   deadline_exceeded: {
