@@ -1,7 +1,6 @@
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, normalize, relative } from 'node:path';
 import { ProxyError } from '../errors.ts';
-import type { Bind } from './sandbox-plan.ts';
 import type { SandboxUser } from './sandbox-user.ts';
 
 /** Host paths that no connector gets, whole or in part: kernel interfaces, and the sockets of engines and other services. */
@@ -21,12 +20,20 @@ export interface BindRequest {
   readonly user: SandboxUser | undefined;
 }
 
+/** A path that may be mounted. */
+export interface CheckedBind {
+  readonly source: string;
+  readonly isFolder: boolean;
+  /** Whether a folder above it is closed to the user, e.g. a home: the path is then carried past it, see `carried-binds.ts`. */
+  readonly isBehindClosedFolder: boolean;
+}
+
 /**
  * The real path to mount. Mounting follows links on the host, so they are followed here first, where it can be checked that they lead
  * nowhere else.
  * @throws ProxyError `sandbox_unavailable` with the repair.
  */
-export async function checkBind({ what, path, containedIn, access, user }: BindRequest): Promise<string> {
+export async function checkBind({ what, path, containedIn, access, user }: BindRequest): Promise<CheckedBind> {
   const refuse = (reason: string): never => {
     throw new ProxyError('sandbox_unavailable', `${what}, ${path}, ${reason}`);
   };
@@ -41,19 +48,23 @@ export async function checkBind({ what, path, containedIn, access, user }: BindR
     refuse('is never given to a connector: it holds the machine’s own interfaces.');
   const { mode } = await stat(real);
   if (!isFileOrFolder(mode)) refuse('is neither a file nor a folder; sockets and devices are never given to a connector.');
-  await checkReach(real, access, user, refuse);
-  return real;
+  await checkRights(real, access, user, refuse);
+  return {
+    source: real,
+    isFolder: (mode & fileTypeMask) === fileTypes.folder,
+    isBehindClosedFolder: await isBehindClosedFolder(real, user),
+  };
 }
 
 /** A path shown read-only at the place it has on the host. */
-export async function checkReadOnlyPath(request: Omit<BindRequest, 'access'>): Promise<Bind> {
+export async function checkReadOnlyPath(request: Omit<BindRequest, 'access'>): Promise<CheckedBind & { readonly target: string }> {
   const target = normalize(request.path).replace(/(.)\/$/, '$1');
   if (
     takenTrees.some((tree) => target === tree || isWithin(tree, target) || (tree !== '/usr' && tree !== '/tmp' && isWithin(target, tree)))
   ) {
     throw new ProxyError('sandbox_unavailable', `${request.what}, ${request.path}, would cover a place of the sandbox itself.`);
   }
-  return { source: await checkBind({ ...request, access: 'read' }), target };
+  return { ...(await checkBind({ ...request, access: 'read' })), target };
 }
 
 export function isWithin(path: string, folder: string): boolean {
@@ -71,26 +82,23 @@ function isFileOrFolder(mode: number): boolean {
 
 const bits = { read: 4, write: 2, search: 1 } as const;
 
-/** The sandbox mounts as its user, who must be able to walk to the path. Access lists are not read: a mode that says no is enough. */
-async function checkReach(
+/** Access lists are not read: a mode that says no is enough. */
+async function checkRights(
   real: string,
   access: 'read' | 'write',
   user: SandboxUser | undefined,
   refuse: (reason: string) => never,
 ): Promise<void> {
-  if (user === undefined) return;
-  for (let folder = dirname(real); ; folder = dirname(folder)) {
-    if (!(await may(folder, bits.search, user))) {
-      refuse(
-        `cannot be reached by the user ${user.name}: ${folder} is closed to it. Say \`chmod o+x ${folder}\`, or move the files, e.g. below /srv.`,
-      );
-    }
-    if (folder === '/') break;
-  }
   const wanted = bits.read | (access === 'write' ? bits.write : 0);
-  if (await may(real, wanted, user)) return;
+  if (user === undefined || (await may(real, wanted, user))) return;
   const repair = access === 'write' ? `chown ${user.name} ${real}` : `chmod -R o+rX ${real}`;
   refuse(`cannot be ${access === 'write' ? 'written' : 'read'} by the user ${user.name}. Say \`${repair}\`.`);
+}
+
+async function isBehindClosedFolder(real: string, user: SandboxUser | undefined): Promise<boolean> {
+  if (user === undefined || real === '/') return false;
+  const folder = dirname(real);
+  return !(await may(folder, bits.search, user)) || (await isBehindClosedFolder(folder, user));
 }
 
 async function may(path: string, wanted: number, user: SandboxUser): Promise<boolean> {

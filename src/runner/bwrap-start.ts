@@ -5,8 +5,10 @@ import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { EgressSession } from '../egress/gateway.ts';
 import type { FilterArchitecture } from '../sandbox/syscalls.ts';
+import type { CheckedBind } from './bind-source.ts';
 import { type BwrapWord, bwrapArguments, firstProgram, needsHelper } from './bwrap-args.ts';
 import { readyMark } from './bwrap-script.ts';
+import { carryCommand } from './carried-binds.ts';
 import { takeListeners } from './netns-listeners.ts';
 import { explainSandboxFailure } from './sandbox-failure.ts';
 import { descriptors, type SandboxPlan } from './sandbox-plan.ts';
@@ -26,6 +28,8 @@ export interface SandboxStart {
   readonly session: EgressSession | undefined;
   /** Called while bwrap still waits for its arguments: what is done to its pid holds for all its children. */
   readonly beforeStart: (pid: number) => void;
+  /** Paths that are mounted from where root carries them. */
+  readonly carried: readonly CheckedBind[];
   /** Ends the start, and what has been started. */
   readonly signal: AbortSignal;
 }
@@ -84,12 +88,15 @@ function spawnBwrap(start: SandboxStart): { readonly child: ChildProcess; readon
     const statusDescriptor = next('pipe');
     const words = bwrapArguments(plan, start.architecture).map((word) => resolveWord(word, hand, statusDescriptor));
     coverInherited(stdio, inherited, nullDescriptor);
-    const child = spawn(bwrapPath, ['--args', String(descriptors.arguments), '--', ...firstProgram(plan)], {
+    const bwrap = [bwrapPath, '--args', String(descriptors.arguments), '--', ...firstProgram(plan)] as const;
+    const isCarrying = user !== undefined && start.carried.length > 0;
+    const [program, ...args] = isCarrying ? carryCommand(start.carried, user, bwrap) : bwrap;
+    const child = spawn(program, args, {
       // Empty, because /proc/1/environ inside shows it whatever --clearenv says.
       env: {},
       cwd: '/',
       stdio,
-      ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
+      ...(user === undefined || isCarrying ? {} : { uid: user.uid, gid: user.gid }),
     });
     // A pipe whose other end died, and a spawn that failed: the exit, or `isReady`, tells it.
     child.on('error', () => {});

@@ -22,7 +22,14 @@ export interface ProcessNotice {
 }
 
 export type ProcessSource =
-  | { readonly type: 'folder' /** Real path of the connector's folder. */; readonly folder: string; readonly command: readonly string[] }
+  | {
+      readonly type: 'folder';
+      /** Real path of the connector's folder. */
+      readonly folder: string;
+      readonly command: readonly string[];
+      /** A folder of Bulkhead's own that the command needs; the sandbox shows it read-only at `target`. */
+      readonly support?: { readonly source: string; readonly target: string };
+    }
   | { readonly type: 'image'; readonly image: string; readonly engine?: string };
 
 /** One live process tree or container. Whoever got it must see `exited` settle; `kill` makes that certain. */

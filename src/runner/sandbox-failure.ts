@@ -26,6 +26,11 @@ const knownFailures: readonly { readonly pattern: RegExp; readonly reason: strin
     repair: 'run it with `--security-opt systempaths=unconfined`, or use image connectors',
   },
   {
+    pattern: /^(unshare|mount): /m,
+    reason: 'its files lie behind a folder that is closed to the sandbox user, and root may not mount here',
+    repair: 'move them, e.g. below /srv, or open the folder with `chmod o+x`',
+  },
+  {
     pattern: /unknown option|--args|Unknown argument/i,
     reason: 'bubblewrap is too old (0.8 or later is needed)',
     repair: 'install a newer bubblewrap',

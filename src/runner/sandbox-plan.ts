@@ -5,9 +5,9 @@ import type { SandboxPolicy } from '../sandbox/policy.ts';
 export interface SandboxPlan {
   readonly policy: SandboxPolicy;
   readonly command: readonly [string, ...string[]];
-  /** Real path of the connector’s folder, shown as /app. */
+  /** Where the connector’s folder is mounted from; shown as /app. */
   readonly folder: string;
-  /** Real path of the folder shown as /data. */
+  /** Where the folder shown as /data is mounted from. */
   readonly dataFolder?: string;
   readonly readOnlyBinds: readonly Bind[];
   readonly machine: MachineLayout;
@@ -55,6 +55,7 @@ export const inside = {
   connector: '/app',
   data: '/data',
   nodeFolder: '/opt/bulkhead/bin',
+  spiffHost: '/opt/bulkhead/spiff-python',
   helper: '/run/bulkhead/listen.mjs',
   startScript: '/run/bulkhead/start',
   connectorScript: '/run/bulkhead/connector.sh',

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { EgressSession } from '../egress/gateway.ts';
 import { type Cgroup, createCgroup } from '../sandbox/cgroup.ts';
-import { checkBind, checkReadOnlyPath } from './bind-source.ts';
+import { type BindRequest, checkBind, checkReadOnlyPath } from './bind-source.ts';
 import { type StartedSandbox, startSandbox } from './bwrap-start.ts';
+import { type CarriedBinds, createCarriedBinds } from './carried-binds.ts';
 import { breachOfExit, type LimitBreach } from './limit-breach.ts';
 import { commandOf, folderOf } from './plain-start.ts';
 import { endFromShellCode, handleOf } from './process-handle.ts';
@@ -23,7 +24,8 @@ export async function startSandboxed(host: SubprocessHost, spec: ProcessSpec, si
   const session = openSession(host, spec);
   const cgroup = host.cgroups && createCgroup(host.cgroups, randomUUID(), spec.policy.limits);
   try {
-    const plan = await makePlan(host, spec, session);
+    const carried = createCarriedBinds();
+    const plan = await makePlan(host, spec, session, carried);
     const { architecture, bwrapPath, user, inherited, nullDescriptor } = host;
     const beforeStart = (pid: number) => cgroup?.add(pid);
     const { connector } = spec;
@@ -38,6 +40,7 @@ export async function startSandboxed(host: SubprocessHost, spec: ProcessSpec, si
       session,
       beforeStart,
       signal,
+      carried: carried.sources,
     });
     return guard(host, spec, { started, session, cgroup });
   } catch (error) {
@@ -56,13 +59,19 @@ function openSession({ egress }: SubprocessHost, { connector, policy, onNotice, 
   });
 }
 
-async function makePlan(host: SubprocessHost, spec: ProcessSpec, session: EgressSession | undefined): Promise<SandboxPlan> {
+async function makePlan(
+  host: SubprocessHost,
+  spec: ProcessSpec,
+  session: EgressSession | undefined,
+  carried: CarriedBinds,
+): Promise<SandboxPlan> {
   const { policy, connector } = spec;
   const { user } = host;
   const folder = folderOf(spec);
   const check = { user, containedIn: folder } as const;
-  const [realFolder, dataFolder, readOnlyBinds] = await Promise.all([
+  const [realFolder, support, dataFolder, readOnlyBinds] = await Promise.all([
     checkBind({ ...check, what: `The folder of connector ${connector}`, path: folder, access: 'read' }),
+    supportBinds(spec, check),
     policy.dataFolder === undefined
       ? undefined
       : checkBind({ ...check, what: `The data folder of connector ${connector}`, path: policy.dataFolder, access: 'write' }),
@@ -73,14 +82,21 @@ async function makePlan(host: SubprocessHost, spec: ProcessSpec, session: Egress
   return {
     policy,
     command: commandOf(spec),
-    folder: realFolder,
-    ...(dataFolder === undefined ? {} : { dataFolder }),
-    readOnlyBinds,
-    machine: host.machine,
+    folder: carried.place(realFolder),
+    ...(dataFolder === undefined ? {} : { dataFolder: carried.place(dataFolder) }),
+    readOnlyBinds: [...readOnlyBinds, ...support].map((bind) => ({ source: carried.place(bind), target: bind.target })),
+    machine: { ...host.machine, nodePath: carried.place(host.node) },
     network: networkPlan(host, policy.network.type === 'unsafe-host', session),
     counted: { memory: host.cgroups?.folders.has('memory') ?? false, pids: host.cgroups?.folders.has('pids') ?? false },
     filter: host.filter,
   };
+}
+
+async function supportBinds({ source, connector }: ProcessSpec, check: Pick<BindRequest, 'user' | 'containedIn'>) {
+  if (source.type !== 'folder' || source.support === undefined) return [];
+  const { source: path, target } = source.support;
+  const checked = await checkBind({ ...check, what: `Bulkhead’s own part of connector ${connector}`, path, access: 'read' });
+  return [{ ...checked, target }];
 }
 
 function networkPlan({ helper }: SubprocessHost, isHostShared: boolean, session: EgressSession | undefined): NetworkPlan {

@@ -4,7 +4,7 @@ import { ProxyError } from '../errors.ts';
 import { type CgroupOwner, type CgroupTree, findCgroupTree, removeCgroups } from '../sandbox/cgroup.ts';
 import { seccompFilter } from '../sandbox/seccomp.ts';
 import type { FilterArchitecture } from '../sandbox/syscalls.ts';
-import { checkBind } from './bind-source.ts';
+import { type CheckedBind, checkBind } from './bind-source.ts';
 import { findInheritedDescriptors } from './inherited-descriptors.ts';
 import { createLimitWatch, type LimitWatch } from './limit-watch.ts';
 import { findMachineLayout } from './machine-layout.ts';
@@ -18,6 +18,8 @@ export interface SubprocessHost {
   readonly bwrapPath: string;
   readonly user: SandboxUser | undefined;
   readonly machine: MachineLayout;
+  /** The Node that connectors run on. */
+  readonly node: CheckedBind;
   readonly architecture: FilterArchitecture;
   readonly filter: Uint8Array;
   readonly helper: NamespaceHelper;
@@ -43,7 +45,7 @@ export async function createSubprocessHost({ nodePath, userName, egress, limits,
   const bwrapPath = findBwrap();
   const architecture = architectureOf(process.arch);
   const user = findSandboxUser(userName, process.getuid?.());
-  await checkBind({ user, what: 'The Node that connectors run on', path: nodePath, access: 'read' });
+  const node = await checkBind({ user, what: 'The Node that connectors run on', path: nodePath, access: 'read' });
   const owner = await selfAsOwner();
   const cgroups = limits === 'cgroup' ? findCgroupTree(owner) : undefined;
   if (cgroups !== undefined) await removeCgroups(cgroups, isDead);
@@ -53,6 +55,7 @@ export async function createSubprocessHost({ nodePath, userName, egress, limits,
     bwrapPath,
     user,
     machine: findMachineLayout(nodePath),
+    node,
     architecture,
     filter: seccompFilter(architecture),
     helper: readHelper(helper ?? (existsSync('/usr/bin/perl') ? 'perl' : 'node')),

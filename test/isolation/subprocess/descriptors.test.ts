@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, openSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { chmodSync, closeSync, cpSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
@@ -52,6 +53,31 @@ it('a link inside the connector’s folder leads nowhere on the host (attack 36)
   expect(results).toMatchObject([{ outcome: 'refused' }, { outcome: 'refused' }]);
   await runner.close();
 });
+
+it.runIf(process.getuid?.() === 0)(
+  'a connector behind a folder that is closed to the sandbox user runs, and sees nothing else of that folder',
+  async () => {
+    const closed = mkdtempSync(join(tmpdir(), 'bulkhead-closed-'));
+    cpSync(folder.path, join(closed, 'connector'), { recursive: true, filter: (path) => !/\/(data|shadow|root)$/.test(path) });
+    chmodSync(join(closed, 'connector'), 0o755);
+    chmodSync(closed, 0o700);
+    const runner = createSubprocessRunner();
+    const mounts = () => readFileSync('/proc/self/mountinfo', 'latin1').split('\n').length;
+    const before = mounts();
+    const hostile = await startHostile({ runner, folder: join(closed, 'connector') });
+    expect((await hostile.attack('scratch')).filter(({ outcome }) => outcome !== 'succeeded')).toEqual([]);
+    expect((await hostile.attack('capabilities')).filter(({ outcome }) => outcome !== 'refused')).toEqual([]);
+    expect(await hostile.attack('reads', { paths: [closed, '/run/0', `/app/..${closed}`] })).toMatchObject(
+      new Array(3).fill({ outcome: 'refused' }),
+    );
+    expect(await hostile.attack('writes', { paths: ['/app', '/proc/sys/kernel/core_pattern'] })).toMatchObject(
+      new Array(2).fill({ outcome: 'refused' }),
+    );
+    expect(mounts()).toBe(before);
+    await runner.close();
+    rmSync(closed, { recursive: true });
+  },
+);
 
 it('the arguments of the sandbox do not show in the list of processes', async () => {
   const runner = createSubprocessRunner();
