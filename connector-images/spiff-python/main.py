@@ -5,11 +5,16 @@
     python3 main.py --manifest [NAME]   print the manifest (JSON) of the package, for connector.yaml or the image's label
     python3 main.py --auths             print its OAuth classes as the reference lists them
 
-Packages are found on Python's path and in the folder `packages` beside this file. Standard library only; Python >= 3.9.
+      --package=FOLDER    a package (connector_*) to serve, or another folder for Python's path; may be given again
+      --commands=A,B      what the manifest promises: declared even when a module of it cannot be imported any more
+
+Without --package, packages are found on Python's path and in the folder `packages` beside this file. Standard library only;
+Python >= 3.9.
 """
 import bulkhead  # first: it moves the protocol away from stdout, to which many of these packages print
 
 import importlib
+import importlib.util
 import inspect
 import io
 import json
@@ -23,6 +28,7 @@ import typing
 
 PREFIX = "connector_"
 CONCURRENCY = 8
+DESCRIPTION_CHARS_MAX = 4096
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -34,39 +40,56 @@ def find_plugins():
 class Target:
     """One class of a plugin: how to load it afresh, and how it is described."""
 
-    def __init__(self, name, load, description):
+    def __init__(self, name, load, kind):
         self.name = name
         self.load = load
-        self.parameters = description
+        self.parameters = _describe(kind)
+        self.description = (kind.__doc__ or "").strip().partition("\n")[0]
 
 
-def find_targets(plugin, package, broken=None):
-    """{class name: Target} of every class defined in a module of connector_<plugin>.<package>, in the order of module and class.
+def find_targets(plugins, package, broken=None):
+    """{class name: Target} of every class defined in a module of connector_<plugin>.<package>, in the order of plugin, module and class.
 
     A module that cannot be imported hides only itself; its reason goes to stderr and, by module, into `broken`.
     """
     found = {}
-    root = importlib.import_module(PREFIX + plugin)
-    if not any(name == package and is_package for _, name, is_package in pkgutil.iter_modules(getattr(root, "__path__", []))):
-        return found
-    folder = importlib.import_module("%s%s.%s" % (PREFIX, plugin, package))
-    for finder, name, _ in pkgutil.iter_modules(folder.__path__):
-        try:
-            load = _loader(finder, name)
-            classes = _classes(load(), name)
-            found.update((known, Target(known, _class_loader(load, known), _describe(kind))) for known, kind in classes)
-        except BaseException as error:
-            print("connector_%s.%s.%s cannot be imported; its commands are left out:" % (plugin, package, name), file=sys.stderr)
-            traceback.print_exc()
-            if broken is not None:
-                broken[name] = error
+    for plugin in plugins:
+        folder = _import(plugin, package, broken)
+        for finder, name, _ in pkgutil.iter_modules(folder.__path__ if folder else ()):
+            try:
+                load = _loader(finder, name)
+                for known, kind in _classes(load(), name):
+                    # The same name in an earlier package wins, as the same module name on Python's path does.
+                    found.setdefault(known, Target(known, _class_loader(load, known), kind))
+            except BaseException as error:
+                _report("connector_%s.%s.%s" % (plugin, package, name), error, broken)
     return found
+
+
+def _import(plugin, package, broken):
+    """The package `commands` or `auths` of a plugin; None when it has none, or cannot be imported."""
+    try:
+        root = importlib.import_module(PREFIX + plugin)
+        if any(name == package and is_package for _, name, is_package in pkgutil.iter_modules(getattr(root, "__path__", []))):
+            return importlib.import_module("%s%s.%s" % (PREFIX, plugin, package))
+    except BaseException as error:
+        _report(PREFIX + plugin, error, broken)
+    return None
+
+
+def _report(module, error, broken):
+    print("%s cannot be imported; its commands are left out:" % module, file=sys.stderr)
+    traceback.print_exc()
+    if broken is not None:
+        broken[module.rpartition(".")[2]] = error
 
 
 def _loader(finder, name):
     """Runs the module afresh under its bare name at every call, as the reference does: no state is kept between invocations."""
     spec = finder.find_spec(name)
     code = spec.loader.get_code(name)
+    if code is not None and _names(code, "flask") and importlib.util.find_spec("flask"):
+        importlib.import_module("flask")
 
     def load():
         module = types.ModuleType(name)
@@ -80,6 +103,11 @@ def _loader(finder, name):
         return module
 
     return load
+
+
+def _names(code, name):
+    """Whether the code, or a function in it, imports the module: it may do so only when it runs, too late for an app context."""
+    return name in code.co_names or any(_names(one, name) for one in code.co_consts if isinstance(one, types.CodeType))
 
 
 def _class_loader(load, name):
@@ -108,29 +136,32 @@ def _describe_parameter(parameter):
     return {"id": parameter.name, "type": "any" if only is object else only.__name__, "required": required}
 
 
-def manifest(plugin, name):
+def manifest(plugins, name, run):
     """Schemas stay open: a missing or unknown parameter is Python's to refuse, as a TypeError."""
-    commands = [
-        {
-            "name": target.name,
-            "parameters": {
-                "type": "object",
-                "additionalProperties": True,
-                "properties": {
-                    one["id"]: {"x-spiff-type": one["type"], "x-spiff-required": one["required"]} for one in target.parameters
-                },
-            },
-            "context": ["task_data", "callback_url"],
-        }
-        for target in find_targets(plugin, "commands").values()
-    ]
+    context = {"context": ["task_data", "callback_url"]}
     return {
-        "name": name or plugin,
-        "description": "The package connector_%s in its host" % plugin,
+        "name": name or plugins[0],
+        "description": "Of the Python package " + " and ".join(PREFIX + plugin for plugin in plugins),
         "protocol": "spiff-python",
-        "run": {"command": ["python3", "main.py", "--plugin", plugin]},
-        "commands": commands,
+        "run": run,
+        "commands": [dict(_declaration(one), **context) for one in _nameable(find_targets(plugins, "commands"))],
+        "auths": [_declaration(one) for one in _nameable(find_targets(plugins, "auths"))],
     }
+
+
+def _nameable(targets):
+    """A name is part of a URL; the few that are no plain words are left out, aloud."""
+    for target in targets.values():
+        if target.name.isascii() and len(target.name) <= 128:
+            yield target
+        else:
+            print("%r is left out: a command's name has at most 128 ASCII letters, digits and _" % target.name, file=sys.stderr)
+
+
+def _declaration(target):
+    described = {one["id"]: {"x-spiff-type": one["type"], "x-spiff-required": one["required"]} for one in target.parameters}
+    parameters = {"type": "object", "additionalProperties": True, "properties": described}
+    return {"name": target.name, "description": target.description[:DESCRIPTION_CHARS_MAX], "parameters": parameters}
 
 
 def manifest_commands():
@@ -148,9 +179,10 @@ class InvalidResult(bulkhead.ConnectorError):
 
 
 class Host(bulkhead.Server):
-    def __init__(self, plugin):
+    def __init__(self, plugins, declared):
         super().__init__(CONCURRENCY)
-        self._plugin = plugin
+        self._plugins = plugins
+        self._declared = declared
         self._targets = {}
         self._broken = {}
         self._flask_app = None
@@ -158,12 +190,13 @@ class Host(bulkhead.Server):
 
     def initialize(self, params):
         ready = super().initialize(params)
-        self._plugin = choose_plugin(self._plugin, params["connector"]["name"])
-        self._targets = find_targets(self._plugin, "commands", self._broken)
+        name = params["connector"]["name"]
+        self._plugins = self._plugins or [choose_plugin(name)]
+        self._targets = find_targets(self._plugins, "commands", self._broken)
         # The manifest was made when the packages were put here. What it promises stays declared, so that a module that breaks later
         # takes down its own commands only.
-        names = manifest_commands() or list(self._targets)
-        auths = [{"id": "%s/%s" % (self._plugin, one.name), "parameters": one.parameters} for one in find_targets(self._plugin, "auths").values()]
+        names = self._declared or manifest_commands() or list(self._targets)
+        auths = [{"id": "%s/%s" % (name, one.name), "parameters": one.parameters} for one in find_targets(self._plugins, "auths").values()]
         return dict(ready, commands=[{"name": name} for name in names], auths=auths)
 
     def read_json(self, line):
@@ -183,27 +216,30 @@ class Host(bulkhead.Server):
         return dict(reply, accepted=True) if accepted else reply
 
     def _missing(self, name):
+        packages = " and ".join(PREFIX + plugin for plugin in self._plugins)
         if not self._broken:
-            return bulkhead.ConnectorError("connector_%s has no command %s." % (self._plugin, name), "command_not_found", 404)
+            message = "%s has no command %s any more; let `bulkhead discover` write the manifest anew." % (packages, name)
+            return bulkhead.ConnectorError(message, "command_not_found", 404)
         reasons = "; ".join("%s (%s: %s)" % (module, type(error).__name__, error) for module, error in self._broken.items())
         code = _code_of(next(iter(self._broken.values())))
-        return bulkhead.ConnectorError("connector_%s has no command %s; not imported: %s" % (self._plugin, name, reasons), code, 500)
+        return bulkhead.ConnectorError("%s has no command %s; not imported: %s" % (packages, name, reasons), code, 500)
 
     def _execute(self, target, params, context):
         # Whatever the deployer gave, settings and secrets, is what these packages know as the app's config.
         config = dict(self._setup["config"], **self._setup["secrets"])
         given = params["context"]
-        command = target.load()(**params["input"])
+        kind = target.load()
         # Not an object: the reference's default is this text.
         task_data = given.get("taskData", "{}")
         callback_url = given.get("callbackUrl")
         with self._app_context(config):
+            command = kind(**params["input"])
             if callback_url is not None and hasattr(command, "execute_async"):
                 return command.execute_async(config, task_data, callback_url), True
             return command.execute(config, task_data), False
 
     def _app_context(self, config):
-        """Some packages look for Flask's current_app; those have imported Flask by now."""
+        """Some packages look for Flask's current_app; those have imported Flask by now, or name it somewhere in their code."""
         flask = sys.modules.get("flask")
         if flask is None:
             return io.StringIO()  # a context manager that does nothing
@@ -265,7 +301,7 @@ def dump(result):
         raise InvalidResult("its result is not JSON: %s" % error)
 
 
-def choose_plugin(asked, connector):
+def choose_plugin(connector, asked=None):
     plugins = find_plugins()
     for plugin in (asked, connector, connector.replace("-", "_")) if asked is None else (asked,):
         if plugin in plugins:
@@ -276,24 +312,49 @@ def choose_plugin(asked, connector):
     raise bulkhead.ConnectorError("There is no package %s%s; found: %s. Name one by --plugin." % (PREFIX, asked or connector, known))
 
 
+def add_packages(folders):
+    """Puts the folders on Python's path, right after that of this file, and gives the plugins among them."""
+    plugins = []
+    if folders:
+        sys.dont_write_bytecode = True  # the folder is its author's
+    for folder in reversed(folders):
+        parent, name = os.path.split(os.path.abspath(folder))
+        is_plugin = name.startswith(PREFIX)
+        if is_plugin:
+            plugins.insert(0, name[len(PREFIX):])
+        path = parent if is_plugin else os.path.abspath(folder)
+        if path not in sys.path:
+            sys.path.insert(1, path)
+    return plugins
+
+
 def option(arguments, name):
     at = arguments.index(name) + 1 if name in arguments else len(arguments)
     return arguments[at] if at < len(arguments) and not arguments[at].startswith("--") else None
 
 
+def values(arguments, prefix):
+    return [one[len(prefix):] for one in arguments if one.startswith(prefix)]
+
+
 def main(arguments):
-    # Python puts the folder of this file first; the packages of the deployer come right after it.
-    sys.path.insert(1, os.path.join(HERE, "packages"))
-    plugin = option(arguments, "--plugin")
+    folders = values(arguments, "--package=")
+    plugins = add_packages(folders or [os.path.join(HERE, "packages")])
+    asked = option(arguments, "--plugin")
+    if asked is not None:
+        plugins = [asked]
     if "--manifest" in arguments:
         name = option(arguments, "--manifest")
-        bulkhead.print_result(json.dumps(manifest(choose_plugin(plugin, name or ""), name), indent=2))
+        plugins = plugins or [choose_plugin(name or "")]
+        run = {"packages": folders} if folders else {"command": ["python3", "main.py", "--plugin", plugins[0]]}
+        bulkhead.print_result(json.dumps(manifest(plugins, name, run), indent=2))
     elif "--auths" in arguments:
-        chosen = choose_plugin(plugin, "")
-        found = find_targets(chosen, "auths").values()
-        bulkhead.print_result(json.dumps([{"id": "%s/%s" % (chosen, one.name), "parameters": one.parameters} for one in found]))
+        plugins = plugins or [choose_plugin("")]
+        found = find_targets(plugins, "auths").values()
+        bulkhead.print_result(json.dumps([{"id": "%s/%s" % (plugins[0], one.name), "parameters": one.parameters} for one in found]))
     else:
-        Host(plugin).run()
+        declared = [name for names in values(arguments, "--commands=") for name in names.split(",") if name]
+        Host(plugins, declared).run()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-import type { CommandManifest, Manifest } from '../manifest/manifest.ts';
+import type { AuthManifest, CommandManifest, ContextName, Manifest } from '../manifest/manifest.ts';
 import type { CommandName, ConnectorName } from '../manifest/names.ts';
 import { describeParameters, type ParameterCheck, type ParameterDescription } from '../manifest/parameters.ts';
 import type { Connector } from './connector.ts';
@@ -13,17 +13,21 @@ export interface Catalog {
    * In Spiff's form, connectors in the order of the config and commands in that of their manifests; `allows` says which connectors the
    * caller may see. The whole list is prepared; nothing is built for a caller who may see all.
    */
-  spiffCommands(allows?: (connector: ConnectorName) => boolean): readonly SpiffCommand[];
+  spiffCommands(allows?: (connector: ConnectorName) => boolean): readonly SpiffEntry[];
+  /** The same of OAuth applications. */
+  spiffAuths(allows?: (connector: ConnectorName) => boolean): readonly SpiffEntry[];
 }
 
 interface CatalogCommand {
   readonly connector: Extract<Connector, { state: 'available' }>;
   readonly manifest: CommandManifest;
   readonly check: ParameterCheck;
+  /** Engine data that it is handed: what the manifest asks for, as far as the config grants it. */
+  readonly context: readonly ContextName[];
 }
 
-/** One entry of `GET /v1/commands`. */
-interface SpiffCommand {
+/** One entry of `GET /v1/commands` or `GET /v1/auths`. */
+interface SpiffEntry {
   readonly id: string;
   readonly parameters: readonly ParameterDescription[];
 }
@@ -36,30 +40,42 @@ export interface CatalogEntry {
 
 export function createCatalog(entries: readonly CatalogEntry[]): Catalog {
   const commands = new Map<string, ReadonlyMap<string, CatalogCommand>>();
-  const listed: { readonly connector: ConnectorName; readonly command: SpiffCommand }[] = [];
+  const manifests: Manifest[] = [];
   for (const { connector, checks } of entries) {
     if (connector.state === 'unavailable') continue;
     commands.set(connector.name, commandsOf(connector, checks));
-    listed.push(...spiffCommandsOf(connector.manifest).map((command) => ({ connector: connector.name, command })));
+    manifests.push(connector.manifest);
   }
-  const all = listed.map(({ command }) => command);
   return {
     connectors: new Map(entries.map(({ connector }) => [connector.name, connector])),
     command: (connector, command) => commands.get(connector)?.get(command),
-    spiffCommands: (allows) =>
-      allows === undefined ? all : listed.filter(({ connector }) => allows(connector)).map(({ command }) => command),
+    spiffCommands: spiffList(manifests, (manifest) => manifest.commands),
+    spiffAuths: spiffList(manifests, (manifest) => manifest.auths),
   };
 }
 
 function commandsOf(connector: CatalogCommand['connector'], checks: CatalogEntry['checks']): ReadonlyMap<string, CatalogCommand> {
+  const { context: granted } = connector.config;
   return new Map(
     connector.manifest.commands.flatMap((manifest) => {
       const check = checks.get(manifest.name);
-      return check === undefined ? [] : [[manifest.name as string, { connector, manifest, check }] as const];
+      const context = manifest.context.filter((name) => granted === undefined || granted.includes(name));
+      return check === undefined ? [] : [[manifest.name as string, { connector, manifest, check, context }] as const];
     }),
   );
 }
 
-function spiffCommandsOf(manifest: Manifest): readonly SpiffCommand[] {
-  return manifest.commands.map((command) => ({ id: `${manifest.name}/${command.name}`, parameters: describeParameters(command) }));
+/** The whole list is made here; only a part of it is made for a caller. */
+function spiffList(
+  manifests: readonly Manifest[],
+  declared: (manifest: Manifest) => readonly (CommandManifest | AuthManifest)[],
+): Catalog['spiffCommands'] {
+  const listed = manifests.flatMap((manifest) =>
+    declared(manifest).map((one) => ({
+      connector: manifest.name,
+      entry: { id: `${manifest.name}/${one.name}`, parameters: describeParameters(one) },
+    })),
+  );
+  const all = listed.map(({ entry }) => entry);
+  return (allows) => (allows === undefined ? all : listed.filter(({ connector }) => allows(connector)).map(({ entry }) => entry));
 }

@@ -1,3 +1,4 @@
+import type { ContextName } from '../manifest/manifest.ts';
 import type { ConnectorName } from '../manifest/names.ts';
 import type { NetworkPolicy } from '../manifest/network.ts';
 
@@ -79,6 +80,8 @@ export interface ConnectorConfig {
     | { readonly type: 'image'; readonly image: string; readonly engine?: string };
   readonly network: NetworkPolicy;
   readonly secrets: Readonly<Record<string, SecretSource>>;
+  /** Engine data that its commands may be handed; undefined: whatever their manifest's `context` asks for. */
+  readonly context?: readonly ContextName[];
   /** Handed to the connector as `config` in `initialize`. */
   readonly settings: Readonly<Record<string, unknown>>;
   readonly environment: Readonly<Record<string, string>>;

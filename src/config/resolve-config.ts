@@ -188,6 +188,7 @@ function resolveConnector(name: ConnectorName, written: WrittenConnector, option
     source: resolveSource(place, written, options, notes),
     network: resolveNetwork(written.network),
     secrets: Object.fromEntries(Object.entries(written.secrets).map(([secret, source]) => [secret, resolveSecretSource(source, folder)])),
+    ...(written.context === undefined ? {} : { context: written.context }),
     settings: written.settings,
     environment: written.environment,
     sandbox: written.sandbox,

@@ -1,7 +1,7 @@
 /** bulkhead.yaml as a deployer writes it. Strict: what is not known is a fault. Descriptions become the published JSON Schema. */
 import * as v from 'valibot';
 import { anyMapping, choice, closed, count, duration, flag, list, mapOf, size, text, told } from '../lib/written.ts';
-import { NetworkRuleSchema, VariableNameSchema } from '../manifest/manifest.ts';
+import { contextNames, NetworkRuleSchema, VariableNameSchema } from '../manifest/manifest.ts';
 import { ConnectorNameSchema } from '../manifest/names.ts';
 import { configLimits, defaults } from './defaults.ts';
 
@@ -243,6 +243,14 @@ const ConnectorSchema = closed({
     v.optional(mapOf(VariableNameSchema, SecretSourceSchema, configLimits.secretsMax), {}),
     v.description('Secrets that the connector gets, by the names its manifest requests.'),
     v.metadata({ examples: [{ SMTP_PASSWORD: { file: '/run/secrets/smtp' } }] }),
+  ),
+  context: v.exactOptional(
+    v.pipe(
+      list(choice(contextNames), contextNames.length),
+      v.description(
+        'Engine data that its commands may be handed, e.g. [] for none; task_data is everything that the process knows. Default: what the `context` of each command in the manifest asks for.',
+      ),
+    ),
   ),
   settings: v.pipe(v.optional(anyMapping(), {}), v.description('Handed to the connector as `config`. No secrets.')),
   environment: v.pipe(

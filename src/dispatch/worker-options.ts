@@ -2,6 +2,7 @@ import type { Connector } from '../catalog/connector.ts';
 import type { ConnectorConfig } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
 import type { ProcessSource } from '../runner/runner.ts';
+import { declaredCommands, spiffHostSource } from '../runner/spiff-host.ts';
 import type { WorkerLimits } from '../worker/worker.ts';
 
 export type AvailableConnector = Extract<Connector, { state: 'available' }>;
@@ -10,7 +11,13 @@ export type AvailableConnector = Extract<Connector, { state: 'available' }>;
 export function sourceOf({ name, config, manifest, folder }: AvailableConnector): ProcessSource {
   const { source } = config;
   if (source.type === 'image') return source;
-  if (manifest.run !== undefined) return { type: 'folder', folder: folder ?? source.path, command: manifest.run.command };
+  const { command, packages } = manifest.run ?? {};
+  const at = folder ?? source.path;
+  if (packages !== undefined) {
+    const more = [declaredCommands(manifest)];
+    return spiffHostSource({ folder: at, packages, interpreter: command, sandbox: config.sandbox, more });
+  }
+  if (command !== undefined) return { type: 'folder', folder: at, command };
   throw new ProxyError('connector_start_failed', `Connector ${name} cannot be started: its manifest has no run.command.`);
 }
 

@@ -6,7 +6,7 @@ import { type NetworkRule, parseNetworkRule, ruleCharsMax } from './host-pattern
 import { CommandNameSchema, ConnectorNameSchema } from './names.ts';
 
 /** Which engine data a command may ask for by `context`; nothing else of it is handed over. */
-const contextNames = ['task_data', 'process_instance_id', 'process_model_identifier', 'task_id', 'callback_url'] as const;
+export const contextNames = ['task_data', 'process_instance_id', 'process_model_identifier', 'task_id', 'callback_url'] as const;
 export type ContextName = (typeof contextNames)[number];
 
 const dialects = ['bulkhead/1', 'oneshot', 'spiff-python'] as const;
@@ -19,6 +19,8 @@ export const manifestLimits = {
   fileBytesMax: 256 * 1024,
   depthMax: 48,
   commandsMax: 512,
+  authsMax: 64,
+  packagesMax: 32,
   descriptionCharsMax: 4096,
   argumentsMax: 64,
   argumentCharsMax: 4096,
@@ -45,17 +47,40 @@ export const NetworkRuleSchema = v.pipe(
   }),
 );
 
+/** A folder inside the connector’s own; links are followed, and judged, when the catalog is loaded. */
+const PackageSchema = v.pipe(
+  text(512),
+  v.regex(
+    /^(?!\/)(?!(?:.*\/)?\.\.(?:\/|$))[^\0\\]+$/,
+    told('is not a path inside the connector’s folder', 'write it relative to connector.yaml, without .., e.g. ./connector_edge'),
+  ),
+);
+
 const RunSchema = closed({
-  command: v.pipe(
-    list(text(manifestLimits.argumentCharsMax), manifestLimits.argumentsMax),
-    v.minLength(1, told('is empty', 'write the program and its arguments, e.g. [node, main.ts]')),
-    v.description('Program and arguments; no shell. It starts in the connector’s folder.'),
-    v.metadata({
-      examples: [
-        ['node', 'main.ts'],
-        ['python3', 'main.py'],
-      ],
-    }),
+  command: v.exactOptional(
+    v.pipe(
+      list(text(manifestLimits.argumentCharsMax), manifestLimits.argumentsMax),
+      v.minLength(1, told('is empty', 'write the program and its arguments, e.g. [node, main.ts]')),
+      v.description(
+        'Program and arguments; no shell. It starts in the connector’s folder. Required, but with packages: there it is the Python that runs them, default [python3].',
+      ),
+      v.metadata({
+        examples: [
+          ['node', 'main.ts'],
+          ['python3', 'main.py'],
+        ],
+      }),
+    ),
+  ),
+  packages: v.exactOptional(
+    v.pipe(
+      list(PackageSchema, manifestLimits.packagesMax),
+      v.minLength(1, told('is empty', 'write the folders of the packages, e.g. [./connector_edge]')),
+      v.description(
+        'For protocol spiff-python: folders of Spiff connector packages (connector_*), run unmodified by Bulkhead’s own host; any other folder is put on Python’s path.',
+      ),
+      v.metadata({ examples: [['./connector_edge', './site-packages']] }),
+    ),
   ),
   environment: v.pipe(
     v.optional(mapOf(VariableNameSchema, text(manifestLimits.argumentCharsMax, 0), manifestLimits.environmentMax), {}),
@@ -80,6 +105,15 @@ const CommandSchema = closed({
   context: v.pipe(
     v.optional(list(choice(contextNames), contextNames.length), []),
     v.description('Engine data that the command needs; nothing else of it is handed over.'),
+  ),
+});
+
+const AuthSchema = closed({
+  name: v.pipe(CommandNameSchema, v.description('Case sensitive; the id that callers use is connector/name.')),
+  description: v.pipe(v.optional(text(manifestLimits.descriptionCharsMax, 0), ''), v.description('Whose consent it asks for.')),
+  parameters: v.pipe(
+    v.optional(anyMapping('write a JSON Schema of type object'), { type: 'object' }),
+    v.description('JSON Schema of its parameters, as of a command.'),
   ),
 });
 
@@ -111,6 +145,10 @@ export const ManifestSchema = v.pipe(
       v.minLength(1, told('is empty', 'describe at least one command')),
       v.description('What it can do, in the order shown.'),
     ),
+    auths: v.pipe(
+      v.optional(list(AuthSchema, manifestLimits.authsMax), []),
+      v.description('OAuth applications that it has, as GET /v1/auths lists them.'),
+    ),
     requests: v.pipe(v.optional(RequestsSchema, {}), v.description('What the connector would like to have.')),
   }),
   v.title('Bulkhead connector manifest'),
@@ -122,3 +160,4 @@ export const ManifestSchema = v.pipe(
 /** What an author ships, checked and with defaults filled in. */
 export type Manifest = Immutable<v.InferOutput<typeof ManifestSchema>>;
 export type CommandManifest = Manifest['commands'][number];
+export type AuthManifest = Manifest['auths'][number];

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { type Fault, type FaultAt, faultIn, type Source } from '../lib/faults.ts';
 import { checkWritten } from '../lib/written.ts';
 import { readYaml } from '../lib/yaml-source.ts';
@@ -21,15 +22,50 @@ export function readManifest({ text, file }: ManifestSource): ManifestResult {
   const yaml = readYaml({ file, text, bytesMax: fileBytesMax, depthMax });
   if (!yaml.ok) return yaml;
   const written = checkWritten(ManifestSchema, yaml.value);
-  if (!written.ok) return { ok: false, faults: told(yaml.source, [...written.faults, ...parameterFaults(yaml.value)]) };
+  if (!written.ok) {
+    const faults = written.faults.map((fault) => undiscovered(fault, yaml.value, file));
+    return { ok: false, faults: told(yaml.source, [...faults, ...parameterFaults(yaml.value)]) };
+  }
   const manifest: Manifest = written.value;
   const checks = new Map<CommandName, ParameterCheck>();
-  const faults = [...repeated(manifest), ...fillChecks(manifest, checks)];
+  const faults = [...runFaults(manifest), ...repeated(manifest), ...fillChecks(manifest, checks), ...authFaults(manifest)];
   return faults.length > 0 ? { ok: false, faults: told(yaml.source, faults) } : { ok: true, manifest, checks };
 }
 
 function told(source: Source, faults: readonly FaultAt[]): readonly Fault[] {
   return faults.map((fault) => faultIn(source, fault)).toSorted((a, b) => a.line - b.line || a.column - b.column);
+}
+
+/** Nobody writes the commands of existing packages by hand: the repair says what writes them. */
+function undiscovered(fault: FaultAt, value: unknown, file: string): FaultAt {
+  const isOfCommands = fault.path.length === 1 && fault.path[0] === 'commands';
+  const isWithout = fault.message === 'is missing' || fault.message === 'is empty';
+  if (!isOfCommands || !isWithout || (value as { readonly protocol?: unknown } | null)?.protocol !== 'spiff-python') return fault;
+  return { ...fault, repair: `run \`bulkhead discover ${dirname(file)} --write\`, which lists what its packages have` };
+}
+
+function runFaults({ protocol, run }: Manifest): readonly FaultAt[] {
+  if (run === undefined) return [];
+  if (run.packages === undefined && run.command === undefined) {
+    const packages = protocol === 'spiff-python' ? 'packages: [folder, …], or ' : '';
+    return [{ path: ['run', 'command'], message: 'is missing', repair: `add ${packages}command: [program, argument]` }];
+  }
+  if (run.packages === undefined || protocol === 'spiff-python') return [];
+  return [
+    {
+      path: ['run', 'packages'],
+      key: true,
+      message: `means nothing with protocol: ${protocol}`,
+      repair: 'remove it, or write protocol: spiff-python',
+    },
+  ];
+}
+
+function authFaults({ auths }: Manifest): readonly FaultAt[] {
+  return auths.flatMap((auth, index) => {
+    const compiled = compileParameters(auth, ['auths', index, 'parameters']);
+    return compiled.ok ? [] : compiled.faults;
+  });
 }
 
 function fillChecks({ commands }: Manifest, checks: Map<CommandName, ParameterCheck>): readonly FaultAt[] {
@@ -53,8 +89,9 @@ function parameterFaults(value: unknown): readonly FaultAt[] {
   });
 }
 
-function repeated({ commands, requests }: Manifest): readonly FaultAt[] {
+function repeated({ commands, auths, requests }: Manifest): readonly FaultAt[] {
   return [
+    ...repeatedIn(auths.map(({ name }) => name)).map((index) => ['auths', index, 'name']),
     ...repeatedIn(commands.map(({ name }) => name)).map((index) => ['commands', index, 'name']),
     ...repeatedIn(requests.network.map(({ text }) => text)).map((index) => ['requests', 'network', index]),
     ...repeatedIn(requests.secrets).map((index) => ['requests', 'secrets', index]),

@@ -84,6 +84,7 @@ export function fixture(options: FixtureOptions): AvailableConnector {
         parameters: { type: 'object' },
         context: [],
       })),
+      auths: [],
       requests: { network: [], secrets: [] },
     },
   };
