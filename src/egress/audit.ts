@@ -77,7 +77,7 @@ class AuditWriter implements AuditLog {
   constructor(options: AuditLogOptions, file: AuditFile) {
     this.#options = {
       fileBytesMax: 64 * 1024 * 1024,
-      filesMax: 16,
+      filesMax: 8,
       queueMax: 10_000,
       retryMs: 1_000,
       headIntervalMs: 15 * 60_000,

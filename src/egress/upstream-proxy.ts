@@ -17,17 +17,6 @@ export interface UpstreamProxy {
 
 const headBytesMax = 16_384;
 
-/** `http://host:port` or `http://user:password@host:port`; undefined for anything else. The text may hold a password: never print it. */
-export function parseUpstreamProxy(text: string, resolve: UpstreamProxy['resolve'] = 'gateway'): UpstreamProxy | undefined {
-  if (!URL.canParse(text)) return undefined;
-  const { protocol, hostname, port, username, password, pathname, search, hash } = new URL(text);
-  if (protocol !== 'http:' || hostname === '' || pathname !== '/' || search !== '' || hash !== '') return undefined;
-  const credentials = decode(`${username}:${password}`);
-  if (credentials === undefined) return undefined;
-  const authorization = username === '' && password === '' ? {} : { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` };
-  return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? 80 : Number(port), resolve, ...authorization };
-}
-
 export interface ProxyConnectOptions {
   readonly proxy: UpstreamProxy;
   /** `host:port` to ask the proxy for. */
@@ -73,14 +62,6 @@ function parseStatus(bytes: Buffer): { value: string | undefined; used: number }
   const end = bytes.indexOf('\r\n\r\n');
   if (end < 0) return undefined;
   return { value: /^HTTP\/1\.[01] (\d{3})(?: |\r)/.exec(bytes.toString('latin1', 0, end + 2))?.[1], used: end + 4 };
-}
-
-function decode(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function codeOf(error: unknown): string {
