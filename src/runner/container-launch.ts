@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { ContainerCreateOptions } from 'dockerode';
+import type { ContainerCreateOptions, default as Docker } from 'dockerode';
 import { type AttachedStreams, attachedStreams } from './attach-stream.ts';
 import { type DockerEngine, engineWaits, isRefusal } from './docker-engine.ts';
 import { removeContainer } from './reap.ts';
@@ -58,9 +58,29 @@ async function attach(
     what: 'attaching to a container',
     signal,
     // No signal: it would outlive the request and cut the stream.
-    run: (docker) => docker.getContainer(id).attach({ stream: true, stdin: OpenStdin, stdout: true, stderr: true, hijack: true }),
+    run: (docker) => upgrade(docker, id, OpenStdin),
   });
-  return attachedStreams(raw as Duplex);
+  return attachedStreams(raw);
+}
+
+/**
+ * The library's own attach sends its options as a body too, and Podman takes a body for the first of stdin; an empty one, by its length, is
+ * what every engine takes for none.
+ */
+function upgrade({ modem }: Docker, id: string, stdin: boolean): Promise<Duplex> {
+  const wanted = {
+    path: `/containers/${id}/attach?`,
+    method: 'POST',
+    isStream: true,
+    hijack: true,
+    statusCodes: { 101: true, 200: true, 404: 'no such container', 409: 'cannot be attached to', 500: 'server error' },
+    headers: { 'Content-Type': 'text/plain' },
+    file: Buffer.alloc(0),
+    options: { stream: true, stdin, stdout: true, stderr: true },
+  };
+  return new Promise((resolve, reject) => {
+    modem.dial(wanted, (error: unknown, stream: unknown) => (error ? reject(error) : resolve(stream as Duplex)));
+  });
 }
 
 function handleOn(engine: DockerEngine, id: string, name: string, streams: AttachedStreams): LaunchedContainer {

@@ -21,6 +21,7 @@ export interface ContainerPlan {
   /** A profile's JSON text or, for Podman, the file that holds it; undefined: the engine's default. */
   readonly seccomp: string | undefined;
   readonly stdio: ContainerStdio;
+  readonly product: 'docker' | 'podman';
 }
 
 /** What an image would run. `id` rather than a tag: what was inspected is what runs. */
@@ -51,8 +52,8 @@ export function containerOptions(plan: ContainerPlan): ContainerCreateOptions {
     ...attachment({ stdin: plan.stdio.type === 'attach' }),
     HostConfig: {
       ...lifetime,
-      ...limitsOf(policy),
-      ...(isEnforced && { ...hardening(plan.seccomp), Tmpfs: { '/tmp': tmpfsOf(policy, user) } }),
+      ...limitsOf(plan),
+      ...(isEnforced && { ...hardening(plan.seccomp), Tmpfs: { '/tmp': tmpfsOf(plan) } }),
       Mounts: mountsOf(plan),
       ...networkOf(network),
     },
@@ -69,13 +70,14 @@ export interface SidecarPlan {
   readonly seccomp: string | undefined;
   /** Host folder with the proxy's socket, for a relay that does not speak over its stdin and stdout. */
   readonly folder: string | undefined;
+  readonly product: 'docker' | 'podman';
 }
 
 /** The relay's own limits: it holds windows of bytes for a bounded number of connections, and opens no file. */
 const sidecarLimits = { memoryBytesMax: 192 * 1024 * 1024, pidsMax: 32, descriptorsMax: 1024 } as const;
 
 /** The create payload of a sidecar: a namespace with loopback only, its hosts file, and the relay in it. */
-export function sidecarOptions({ image, argument, labels, hosts, hasDns, seccomp, folder }: SidecarPlan): ContainerCreateOptions {
+export function sidecarOptions({ image, argument, labels, hosts, hasDns, seccomp, folder, product }: SidecarPlan): ContainerCreateOptions {
   const { memoryBytesMax, pidsMax, descriptorsMax } = sidecarLimits;
   return {
     Image: image,
@@ -99,7 +101,7 @@ export function sidecarOptions({ image, argument, labels, hosts, hasDns, seccomp
       MemorySwap: memoryBytesMax,
       PidsLimit: pidsMax,
       NanoCpus: 1e9,
-      Ulimits: [{ Name: 'nofile', Soft: descriptorsMax, Hard: descriptorsMax }],
+      Ulimits: [...processUlimit(product), ulimit('nofile', descriptorsMax)],
       ...(folder !== undefined && { Mounts: [{ Type: 'bind', Source: folder, Target: containerPaths.stdio, ReadOnly: true }] }),
     },
   };
@@ -157,16 +159,15 @@ function programOf({ image, stdio }: ContainerPlan): Partial<ContainerCreateOpti
   return { Entrypoint: ['/bin/sh', '-c', pipesScript, containerPaths.stdio], Cmd: [...image.entrypoint, ...image.command] };
 }
 
-function limitsOf({ limits }: SandboxPolicy): HostConfig {
-  const ulimit = (Name: string, value: number) => ({ Name, Soft: value, Hard: value });
+function limitsOf({ policy: { limits }, product }: ContainerPlan): HostConfig {
   return {
     PidsLimit: limits.pidsMax,
     Memory: limits.memoryBytesMax,
     // The sum of memory and swap: no swap.
     MemorySwap: limits.memoryBytesMax,
     NanoCpus: Math.round(limits.cpusMax * 1e9),
-    // No nproc: it counts all processes of the uid, which every connector shares; PidsLimit counts this container's.
     Ulimits: [
+      ...processUlimit(product),
       ulimit('nofile', limits.descriptorsMax),
       ulimit('fsize', limits.fileBytesMax),
       ulimit('core', 0),
@@ -177,9 +178,26 @@ function limitsOf({ limits }: SandboxPolicy): HostConfig {
   };
 }
 
-/** uid and gid rather than mode 1777: runc 1.1 copies the mode of the image's own /tmp over the one asked for. */
-function tmpfsOf({ limits }: SandboxPolicy, { uid, gid }: ContainerPlan['user']): string {
-  return `rw,noexec,nosuid,nodev,size=${limits.tmpBytesMax},nr_inodes=${limits.tmpInodesMax},uid=${uid},gid=${gid},mode=0700`;
+function ulimit(Name: string, value: number) {
+  return { Name, Soft: value, Hard: value };
+}
+
+/**
+ * No nproc for Docker: it counts all processes of the uid, which every connector shares; PidsLimit counts this container's. Podman fills a
+ * million in, which fails where it may not raise limits, so there it gets what no machine has.
+ */
+function processUlimit(product: ContainerPlan['product']) {
+  return product === 'podman' ? [ulimit('nproc', 32_768)] : [];
+}
+
+/**
+ * uid and gid rather than mode 1777: runc 1.1 copies the mode of the image's own /tmp over the one asked for. Podman refuses nr_inodes
+ * (and uid), so there the memory limit alone bounds them: the kernel charges what a tmpfs's inodes take to the container.
+ */
+function tmpfsOf({ policy: { limits }, user: { uid, gid }, product }: ContainerPlan): string {
+  const common = `rw,noexec,nosuid,nodev,size=${limits.tmpBytesMax}`;
+  if (product === 'podman') return `${common},mode=1777`;
+  return `${common},nr_inodes=${limits.tmpInodesMax},uid=${uid},gid=${gid},mode=0700`;
 }
 
 /** Mounts rather than Binds: a source that is not there is refused, not made. */

@@ -11,6 +11,7 @@ import { type DockerEngine, isRefusal, refusalText } from './docker-engine.ts';
 import type { EngineImage } from './image-inspect.ts';
 import { lockFault } from './image-lock.ts';
 import { ensureImage } from './image-pull.ts';
+import { removeContainer } from './reap.ts';
 import type { ConnectorProcess, ProcessSpec } from './runner.ts';
 import { makeSidecar, type Sidecar } from './sidecar.ts';
 
@@ -130,19 +131,17 @@ async function hasShell({ engine, shells, options, names }: ContainerHost, { id 
 }
 
 async function probeShell(engine: DockerEngine, name: string, image: string, labels: Readonly<Record<string, string>>): Promise<boolean> {
-  const options = { Image: image, Labels: { ...labels }, HostConfig: { NetworkMode: 'none' } };
-  const container = await launchContainer({ engine, name, options });
+  const options = { name, Image: image, Labels: { ...labels }, HostConfig: { NetworkMode: 'none' } };
+  const what = 'looking for a shell in an image';
   try {
-    await engine.request({
-      what: 'looking for a shell in an image',
-      run: (docker) => docker.getContainer(container.id).infoArchive({ path: '/bin/sh' }),
-    });
+    await engine.request({ what, run: (docker, abortSignal) => docker.createContainer({ ...options, abortSignal }) });
+    await engine.request({ what, run: (docker) => docker.getContainer(name).infoArchive({ path: '/bin/sh' }) });
     return true;
   } catch (error) {
     if (isRefusal(error)) return false;
     throw error;
   } finally {
-    await container.remove();
+    await removeContainer(engine, name).catch(() => {});
   }
 }
 
@@ -179,14 +178,11 @@ async function sidecarFor(
       host.forgetSidecarImage();
       return make();
     });
-    return {
-      ...sidecar,
-      close: () =>
-        sidecar
-          .close()
-          .catch(() => {})
-          .finally(forget),
+    const close = async () => {
+      await sidecar.close().catch(() => {});
+      await forget();
     };
+    return { ...sidecar, close };
   } catch (error) {
     await forget();
     throw error;
@@ -210,6 +206,7 @@ async function planOf({ host, spec }: ContainerStart, { image, session, pipes, s
     network: networkOf(policy.network.type, sidecar),
     egressEnvironment: session?.environment ?? {},
     seccomp: policy.sandbox === 'enforced' ? await host.seccomp() : undefined,
+    product: (await host.engine.facts()).product,
     stdio: pipes === undefined ? { type: 'attach' } : { type: 'pipes', folder: pipes.folder },
   };
 }

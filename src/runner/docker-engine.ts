@@ -5,7 +5,7 @@ import Docker from 'dockerode';
 import { ProxyError } from '../errors.ts';
 
 /** How long the engine may take over one request. Starting a container on a loaded machine takes seconds; a pull has its own bound. */
-export const engineWaits = { requestTimeoutMs: 15_000, startTimeoutMs: 60_000, probeTimeoutMs: 5000 } as const;
+export const engineWaits = { requestTimeoutMs: 15_000, startTimeoutMs: 60_000, probeTimeoutMs: 15_000 } as const;
 
 /** A container engine that speaks Docker's API: Docker itself, or Podman's service. */
 export interface DockerEngine {

@@ -51,7 +51,8 @@ export async function makeSidecar(options: SidecarOptions): Promise<Sidecar> {
   };
   const hasDns = session.listeners.some(({ role }) => role === 'dns');
   const argument = JSON.stringify(plan);
-  const payload = sidecarOptions({ image, argument, labels, hosts: session.hosts, hasDns, seccomp, folder });
+  const { product } = await engine.facts(signal);
+  const payload = sidecarOptions({ product, image, argument, labels, hosts: session.hosts, hasDns, seccomp, folder });
   try {
     const container = await launchContainer({ engine, name, options: payload, ...(signal && { signal }) });
     return sidecarOf(options, container, listening);

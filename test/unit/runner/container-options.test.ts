@@ -29,6 +29,7 @@ const plan: ContainerPlan = {
   egressEnvironment: { HTTP_PROXY: 'http://127.0.0.1:3128', HTTPS_PROXY: 'theirs' },
   seccomp: '{"a":1}',
   stdio: { type: 'attach' },
+  product: 'docker',
 };
 
 describe('every rule of a policy reaches the create payload', () => {
@@ -87,6 +88,11 @@ describe('container options', () => {
     expect(HostConfig?.Ulimits?.map(({ Name }) => Name)).not.toContain('cpu');
   });
 
+  test('Podman’s /tmp names no inodes: it would refuse them', () => {
+    const { HostConfig } = containerOptions({ ...plan, product: 'podman' });
+    expect(HostConfig?.Tmpfs).toEqual({ '/tmp': 'rw,noexec,nosuid,nodev,size=2000,mode=1777' });
+  });
+
   test('with a sidecar, the namespace is its and so are host name and name server: the engine refuses them twice', () => {
     const { HostConfig, Hostname } = containerOptions({ ...plan, network: { type: 'sidecar', id: 'f00' } });
     expect(HostConfig?.NetworkMode).toBe('container:f00');
@@ -129,6 +135,7 @@ describe('sidecar options', () => {
     labels: {},
     hosts: [{ address: '127.0.0.2', name: 'a.example' }],
     hasDns: true,
+    product: 'docker' as const,
     seccomp: undefined,
   };
 
