@@ -40,6 +40,22 @@ export function carryCommand(
     'exec "$@"',
   ].join(' && ');
   const drop = ['/usr/bin/setpriv', `--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups', '--'];
+  // A shell leaves PWD behind, and /proc/1/environ inside would show it.
+  const clean = ['/usr/bin/env', '-i'];
   const paths = sources.map(({ source }) => source);
-  return ['/usr/bin/unshare', '--mount', '--propagation', 'private', '--', '/bin/sh', '-c', script, 'sh', ...paths, ...drop, ...program];
+  return [
+    '/usr/bin/unshare',
+    '--mount',
+    '--propagation',
+    'private',
+    '--',
+    '/bin/sh',
+    '-c',
+    script,
+    'sh',
+    ...paths,
+    ...drop,
+    ...clean,
+    ...program,
+  ];
 }

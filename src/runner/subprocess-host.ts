@@ -1,7 +1,8 @@
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import type { EgressGateway } from '../egress/gateway.ts';
 import { ProxyError } from '../errors.ts';
-import { type CgroupOwner, type CgroupTree, findCgroupTree, removeCgroups } from '../sandbox/cgroup.ts';
+import { type CgroupOwner, type CgroupTree, createCgroup, findCgroupTree, removeCgroups } from '../sandbox/cgroup.ts';
+import type { ResourceLimits } from '../sandbox/policy.ts';
 import { seccompFilter } from '../sandbox/seccomp.ts';
 import type { FilterArchitecture } from '../sandbox/syscalls.ts';
 import { type CheckedBind, checkBind } from './bind-source.ts';
@@ -47,8 +48,7 @@ export async function createSubprocessHost({ nodePath, userName, egress, limits,
   const user = findSandboxUser(userName, process.getuid?.());
   const node = await checkBind({ user, what: 'The Node that connectors run on', path: nodePath, access: 'read' });
   const owner = await selfAsOwner();
-  const cgroups = limits === 'cgroup' ? findCgroupTree(owner) : undefined;
-  if (cgroups !== undefined) await removeCgroups(cgroups, isDead);
+  const cgroups = limits === 'cgroup' ? await openCgroups(owner) : undefined;
   const inherited = findInheritedDescriptors();
   const nullDescriptor = openSync('/dev/null', 'r+');
   return {
@@ -91,6 +91,29 @@ const helperFiles = { perl: './namespace-helper/prelude.pl', node: './namespace-
 
 function readHelper(interpreter: NamespaceHelper['interpreter']): NamespaceHelper {
   return { interpreter, program: readFileSync(new URL(helperFiles[interpreter], import.meta.url), 'utf8') };
+}
+
+const trialLimits: ResourceLimits = {
+  memoryBytesMax: 2 ** 26,
+  cpusMax: 1,
+  pidsMax: 8,
+  descriptorsMax: 64,
+  fileBytesMax: 2 ** 20,
+  tmpBytesMax: 2 ** 20,
+  tmpInodesMax: 64,
+};
+
+/** Some containers let cgroups be made but no limit be set; what holds limits then is the watchdog, and `doctor` says so. */
+async function openCgroups(owner: CgroupOwner): Promise<CgroupTree | undefined> {
+  const tree = findCgroupTree(owner);
+  if (tree === undefined) return undefined;
+  try {
+    await removeCgroups(tree, isDead);
+    await createCgroup(tree, 'trial', trialLimits).remove();
+    return tree;
+  } catch {
+    return undefined;
+  }
 }
 
 async function selfAsOwner(): Promise<CgroupOwner> {
