@@ -17,6 +17,7 @@ import { createMetrics } from '../http/metrics.ts';
 import { type RunningServer, startServer } from '../http/server.ts';
 import type { Logger } from '../log.ts';
 import type { ConnectorName } from '../manifest/names.ts';
+import { type ControlReport, requireControls } from '../runner/doctor.ts';
 import type { ImageLock } from '../runner/image-lock.ts';
 import { policyOf } from '../sandbox/policy-of.ts';
 import { createRunners, type Runners } from './runners.ts';
@@ -27,6 +28,8 @@ export interface ComposeOptions {
   readonly logger: Logger;
   readonly version: string;
   readonly lock?: ImageLock | undefined;
+  /** Tries what sandboxes must refuse, and starts nothing where they do not. */
+  readonly probe?: () => Promise<readonly ControlReport[]>;
 }
 
 /** A whole proxy that serves. Whoever started it must close it. */
@@ -66,22 +69,37 @@ async function compose(options: ComposeOptions, stack: AsyncDisposableStack): Pr
     dispatcher.apply([...catalog.connectors.values()].map((connector) => revised(connector, revisions)));
   };
   let readiness: Readiness['state'] = 'starting';
+  let controls: readonly ControlReport[] = [];
   const app = stack.use(
     createApp({
-      ...{ dispatcher, logger, version, audit, server: config.server },
+      ...{ dispatcher, logger, version, server: config.server },
+      audit: config.server.audit === undefined ? undefined : audit,
       catalog: () => catalog,
       keys: keys.map(({ name, key, connectors }) => ({ name, connectors, keyHash: hashApiKey(key) })),
       metrics: createMetrics({ status: () => dispatcher.status(), version }),
-      readiness: () => ({ state: readiness }),
+      readiness: () => ({ state: readiness, controls }),
     }),
   );
-  await reload(config);
+  // The probe takes about as long as 300 manifests; side by side they cost the longer of the two.
+  [controls] = await Promise.all([probeControls(options), reload(config)]);
   const { host, port } = config.server;
   const server = await startServer({ app, host, port, limits: config.server }).catch((error: unknown) => {
     throw new ProxyError('invalid_config', `${host}:${port} cannot be listened on: it ${listenFault(error)}`, { cause: error });
   });
   readiness = 'ready';
   return { url: server.url, catalog: () => catalog, reload, close: closeOnce(server, dispatcher, stack, () => (readiness = 'draining')) };
+}
+
+/** Only a config with sandboxed subprocesses promises what the probe tries. @throws ProxyError `sandbox_unavailable` */
+async function probeControls({ config, probe, logger }: ComposeOptions): Promise<readonly ControlReport[]> {
+  const isPromised = [...config.connectors.values()].some(({ source, sandbox }) => source.type === 'folder' && sandbox === 'enforced');
+  if (probe === undefined || !isPromised) return [];
+  const controls = await probe();
+  requireControls(controls);
+  for (const { control, state, detail, repair } of controls) {
+    if (state !== 'enforced' || repair !== undefined) logger.warn({ control, state, detail }, repair ?? 'this protection is not there');
+  }
+  return controls;
 }
 
 function revised(connector: Connector, revisions: ReadonlyMap<ConnectorName, number>): Connector {

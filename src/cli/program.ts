@@ -5,6 +5,7 @@ import { addCall } from './call.ts';
 import { addCheck } from './check.ts';
 import { addCompletion } from './completion.ts';
 import type { CliContext } from './context.ts';
+import { addDiscover } from './discover.ts';
 import { addDoctor } from './doctor.ts';
 import { type CliIo, type ExitCode, exitCodes, UsageError } from './io.ts';
 import { addList } from './list.ts';
@@ -38,7 +39,8 @@ export function createProgram(context: CliContext): Command {
     .showHelpAfterError('(add --help for the whole usage)')
     .configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) })
     .helpCommand('help [command]', 'show the help of a command');
-  for (const add of [addServe, addList, addCall, addCheck, addDoctor, addPolicy, addLock, addAudit, addCompletion]) add(program, context);
+  for (const add of [addServe, addList, addCall, addCheck, addDoctor, addPolicy, addLock, addDiscover, addAudit, addCompletion])
+    add(program, context);
   return program;
 }
 

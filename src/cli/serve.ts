@@ -5,6 +5,7 @@ import { ProxyError } from '../errors.ts';
 import { faultText } from '../lib/faults.ts';
 import { createLogger, type Logger } from '../log.ts';
 import type { ConnectorName } from '../manifest/names.ts';
+import { probeSandbox } from '../runner/doctor.ts';
 import { type Bulkhead, startBulkhead } from './compose.ts';
 import { type ConfigFileOptions, configFileOf, loadOptionsOf, readConfigFile, withConfig } from './config-file.ts';
 import type { CliContext } from './context.ts';
@@ -35,7 +36,7 @@ async function serve(options: ServeOptions, context: CliContext): Promise<void> 
   const { environment } = context.io;
   const logger = createLogger({ level: config.server.logLevel, destination: logDestination(context.io, options.logFormat) });
   const lock = options.frozen ? await readLock(config) : undefined;
-  const bulkhead = await startBulkhead({ config, environment, logger, version: readVersion(), lock });
+  const bulkhead = await startBulkhead({ config, environment, logger, version: readVersion(), lock, probe: probeSandbox });
   const stop = new AbortController();
   const { drainTimeoutMs } = config.server;
   const reload = createReload({ bulkhead, logger, read: () => loadConfig(configFileOf(options), loadOptionsOf(context.io, options)) });

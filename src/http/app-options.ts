@@ -1,7 +1,9 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { ServerConfig } from '../config/config.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
+import type { AuditLog } from '../egress/audit.ts';
 import type { Logger } from '../log.ts';
+import type { ControlReport } from '../runner/doctor.ts';
 import type { ApiKey } from './api-keys.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -13,6 +15,8 @@ export interface AppOptions {
   /** None: everybody may do everything. */
   readonly keys: readonly ApiKey[];
   readonly logger: Logger;
+  /** Where every invocation is recorded; undefined: nowhere. */
+  readonly audit?: AuditLog | undefined;
   readonly metrics: Metrics;
   readonly readiness: () => Readiness;
   readonly version: string;
@@ -26,4 +30,6 @@ export interface AppServerConfig
 
 export interface Readiness {
   readonly state: 'starting' | 'ready' | 'draining';
+  /** What the sandbox is worth on this machine, as it was tried at the start. */
+  readonly controls: readonly ControlReport[];
 }

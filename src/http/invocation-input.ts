@@ -1,4 +1,5 @@
 import { ProxyError } from '../errors.ts';
+import { parseJson } from '../lib/json-parse.ts';
 import { type Member, type ScannedJson, scanJson } from '../lib/json-scan.ts';
 import { cutMembers, type JsonText, jsonTextOf, memberText } from '../lib/json-text.ts';
 import type { ContextName } from '../manifest/manifest.ts';
@@ -60,7 +61,7 @@ function isFalsy(text: string): boolean {
 }
 
 function checkParameters(members: readonly Member[], input: JsonText, parameters: ParameterCheck): void {
-  const faults = parameters.check(parameterNames(members), () => JSON.parse(Buffer.from(input).toString()) as unknown);
+  const faults = parameters.check(parameterNames(members), () => parseJson(Buffer.from(input).toString()));
   if (faults.length > 0) throw new ProxyError('invalid_parameters', `The command did not run: ${faults.join('; ')}.`);
 }
 

@@ -1,3 +1,4 @@
+import { type AuditLog, recordInvocation } from '../egress/audit.ts';
 import type { ProxyError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Phases } from '../worker/invocation.ts';
@@ -39,6 +40,20 @@ export function logInvocation(logger: Logger, record: InvocationRecord): void {
   if (code === 'internal_error') logger.error({ ...fields, cause: stackOf(error?.cause) }, 'invocation');
   else if (code === 'ok' || code === 'accepted') logger.info(fields, 'invocation');
   else logger.warn(fields, 'invocation');
+}
+
+/** Requests that named no command are in the log only. An audit log that cannot be written is told of; the answer has gone by then. */
+export function auditInvocation(audit: AuditLog, logger: Logger, record: InvocationRecord): void {
+  const { id, connector, command, keyName, code, totalMs, requestBytes, replyBytes } = record;
+  if (connector === undefined || command === undefined) return;
+  const outcome = outcomeOf(code);
+  recordInvocation(audit, {
+    ...{ connector, command, invocation: id, outcome, durationMs: Math.round(totalMs), requestBytes, replyBytes },
+    ...(keyName === undefined ? {} : { key: keyName }),
+    ...(outcome === 'failure' ? { code } : {}),
+  }).catch((error: unknown) =>
+    logger.error({ invocation: id, cause: String(error) }, 'an invocation could not be recorded in the audit log'),
+  );
 }
 
 function outcomeOf(code: string): 'success' | 'accepted' | 'failure' {

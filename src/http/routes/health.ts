@@ -25,7 +25,7 @@ export function healthRoutes(options: AppOptions): readonly Route[] {
 
 /** 503 while starting or draining, so that nobody sends work then. A connector that is unavailable makes nothing else unready. */
 function readyAnswer(options: AppOptions, access: Access): Answer {
-  const { state } = options.readiness();
-  const detail = access === noAccess ? {} : { version: options.version, connectors: connectorStates(options, access) };
+  const { state, controls } = options.readiness();
+  const detail = access === noAccess ? {} : { version: options.version, controls, connectors: connectorStates(options, access) };
   return { status: state === 'ready' ? 200 : 503, contentType: jsonType, head: asciiJson({ ready: state === 'ready', state, ...detail }) };
 }

@@ -11,7 +11,7 @@ import type { FindCommand, KnownCommand } from '../command-lookup.ts';
 import type { Cors } from '../cors.ts';
 import { type Ending, errorEnding, outcomeEnding, unauthorizedAnswer } from '../envelope.ts';
 import { readInput } from '../invocation-input.ts';
-import { logInvocation } from '../invocation-log.ts';
+import { auditInvocation, logInvocation } from '../invocation-log.ts';
 import { readBody } from '../request-body.ts';
 import type { CommandPath } from '../request-path.ts';
 
@@ -101,8 +101,8 @@ function createInvoke(options: InvokeOptions): (call: Call) => Promise<Ending> {
   };
 }
 
-function record({ logger }: InvokeOptions, call: Call, { answer, code, error }: Ending): void {
-  logInvocation(logger, {
+function record({ logger, audit }: InvokeOptions, call: Call, { answer, code, error }: Ending): void {
+  const line = {
     id: call.id,
     ...(call.command === undefined ? {} : { connector: call.command.connector, command: call.command.command }),
     keyName: call.access?.keyName,
@@ -113,7 +113,9 @@ function record({ logger }: InvokeOptions, call: Call, { answer, code, error }: 
     totalMs: performance.now() - call.startedAt,
     requestBytes: call.requestBytes,
     replyBytes: answerBytes(answer),
-  });
+  };
+  logInvocation(logger, line);
+  if (audit !== undefined) auditInvocation(audit, logger, line);
 }
 
 /** `application/json` or `application/*+json`, parameters and case ignored (spiff-contract 3.3); no compressed bodies. */

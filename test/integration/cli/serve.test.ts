@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { postJson, type ServeProcess, startServeProcess, temporaryFolder } from '../../helpers/cli-process.ts';
+import { postJson, runCliProcess, type ServeProcess, startServeProcess, temporaryFolder } from '../../helpers/cli-process.ts';
 
 const manifest = (name: string, version = '1.0.0') => `name: ${name}
 version: ${version}
@@ -144,3 +144,20 @@ async function until(isSo: () => boolean): Promise<void> {
     if (Date.now() > end) throw new Error('it did not become so within 15 s');
   }
 }
+
+test('every invocation is in the audit log, whose chain is whole', async () => {
+  const audited = config().replace('drain: 10s', 'drain: 10s, audit: { folder: ./audit }');
+  await using folder = await temporaryFolder({ ...connector('one', 'a'), ...connector('two', 'b'), 'bulkhead.yaml': audited });
+  const configFile = `${folder.path}/bulkhead.yaml`;
+  await using serve = await startServeProcess(['--config', configFile]);
+  expect(await answerOf(serve, 'one')).toBe('a');
+  serve.child.kill('SIGTERM');
+  expect(await serve.exited).toBe(0);
+  const records = readFileSync(`${folder.path}/audit/audit.jsonl`, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as object);
+  expect(records).toContainEqual(expect.objectContaining({ type: 'invocation', connector: 'one', command: 'Sleep', outcome: 'success' }));
+  const { exitCode, stdout } = await runCliProcess(['audit', 'verify', '--config', configFile]);
+  expect([exitCode, stdout]).toEqual([0, expect.stringContaining('whole:')]);
+});

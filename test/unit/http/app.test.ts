@@ -38,7 +38,7 @@ describe('open routes', () => {
   });
 
   test.each(['starting', 'draining'] as const)('readyz is 503 while %s', async (state) => {
-    await using app = await serveApp({ readiness: () => ({ state }) });
+    await using app = await serveApp({ readiness: () => ({ state, controls: [] }) });
     expect(await app.ask('GET', '/readyz')).toMatchObject({ status: 503 });
     expect(await app.ask('GET', '/healthz')).toMatchObject({ status: 200 });
   });

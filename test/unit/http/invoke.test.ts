@@ -103,7 +103,7 @@ describe('checks in order', () => {
   });
 
   test('while draining nothing new is taken', async () => {
-    await using app = await serveApp({ readiness: () => ({ state: 'draining' }) });
+    await using app = await serveApp({ readiness: () => ({ state: 'draining', controls: [] }) });
     const answer = await app.invoke('{}');
     expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
     expect(JSON.parse(answer.body).error.error_code).toBe('shutting_down');

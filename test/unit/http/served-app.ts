@@ -45,7 +45,7 @@ export async function serveApp({ invoke = echo, server, limits, ...options }: Se
     catalog: constant(testCatalog()),
     keys: [],
     logger: createLogger({ level: 'info', destination: { write: (line) => void lines.push(JSON.parse(line)) } }),
-    readiness: constant<Readiness>({ state: 'ready' }),
+    readiness: constant<Readiness>({ state: 'ready', controls: [] }),
     version: '1.2.3',
     ...options,
     dispatcher,
