@@ -206,8 +206,14 @@ function endToEnd({ headers }: IncomingMessage): Record<string, string | string[
   return kept;
 }
 
+/** RFC 9209: says that it is the gateway that answers, not the host that was asked for. */
+function proxyStatus(status: number): string {
+  return `bulkhead; error=${status === 502 ? 'connection_refused' : status === 403 ? 'http_request_denied' : 'http_request_error'}`;
+}
+
 function refuse(response: ServerResponse, status: number, message: string): void {
   if (response.headersSent || response.destroyed) return;
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' });
+  const head = { 'content-type': 'text/plain; charset=utf-8', 'proxy-status': proxyStatus(status), connection: 'close' };
+  response.writeHead(status, head);
   response.end(`${message}\n`);
 }

@@ -159,6 +159,7 @@ describe('the HTTP front, forwarding', () => {
     await using harness = await startHarness({ rules: ['*.ok.example:80'] });
     const answer = await ask(harness, `GET http://${host}/latest/meta-data HTTP/1.1\r\nHost: a.ok.example\r\nConnection: close\r\n\r\n`);
     expect(answer).toMatch(/^HTTP\/1\.1 403 /);
+    expect(answer).toMatch(/^proxy-status: bulkhead; error=http_request_denied\r$/m);
     expect(answer).toContain('is not in the rules of connector x; add it under connectors.x.network');
     expect(harness.denials).toHaveLength(1);
     expect(await harness.records()).toMatchObject([{ verdict: 'deny', via: 'http' }]);

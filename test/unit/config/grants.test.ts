@@ -81,6 +81,12 @@ describe('diffGrants', () => {
     expect(diffGrants(before, after)).toEqual({ widened, narrowed });
   });
 
+  it('tells a rule that opens a private range as widened, even after unrestricted, which opens none', () => {
+    const wide = { ...base, network: { type: 'unrestricted' } } as const;
+    const opened = { ...base, network: { type: 'rules', rules: [networkRule('10.0.0.0/8:5432'), networkRule('a.example:443')] } } as const;
+    expect(diffGrants(wide, opened).widened).toEqual(['network: 10.0.0.0/8:5432']);
+  });
+
   it('tells unrestricted, narrowed to rules, as narrowed', () => {
     const wide = { ...base, network: { type: 'unrestricted' } } as const;
     expect(diffGrants(wide, base)).toMatchObject({ widened: [], narrowed: ['network: unrestricted'] });
