@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
+import { type FileHandle, open, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import type { Config, ConnectorConfig } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
@@ -7,8 +7,9 @@ import { type Fault, faultText } from '../lib/faults.ts';
 import { type Manifest, manifestLimits } from '../manifest/manifest.ts';
 import { readManifest } from '../manifest/read-manifest.ts';
 import { type Catalog, type CatalogEntry, createCatalog } from './catalog.ts';
+import { checkPackages } from './check-packages.ts';
 
-const manifestFileName = 'connector.yaml';
+export const manifestFileName = 'connector.yaml';
 /** Label of a container image that holds the manifest as JSON. */
 export const manifestLabel = 'dev.bulkhead.connector';
 
@@ -32,7 +33,7 @@ async function loadEntry(config: ConnectorConfig, options: LoadCatalogOptions): 
   try {
     const { folder, file, text } = await readText(config, options);
     const { manifest, checks } = accept(config, file, text);
-    if (folder !== undefined) await checkPackages(config.name, folder, manifest);
+    if (folder !== undefined) await checkPackages(config.name, folder, manifest.run?.packages);
     return { connector: { state: 'available', name: config.name, config, manifest, ...(folder === undefined ? {} : { folder }) }, checks };
   } catch (error) {
     options.signal?.throwIfAborted();
@@ -111,18 +112,6 @@ function accept(
       `cannot be started from a folder: its manifest ${file} has no run; add run: { command: [program, argument] }`,
     );
   return { manifest, checks };
-}
-
-/** The folder is all that its author controls, also where no sandbox holds. */
-async function checkPackages(name: string, folder: string, { run }: Manifest): Promise<void> {
-  for (const path of run?.packages ?? []) {
-    const real = await realpath(join(folder, path)).catch((error: unknown) => {
-      throw unavailable(name, `has no package ${path}: it is not in ${folder}; put it there, or correct run.packages`, error);
-    });
-    if (!real.startsWith(folder + sep))
-      throw unavailable(name, `has a package that leads out of its folder: ${path} is a link to elsewhere; put the package itself there`);
-    if (!(await stat(real)).isDirectory()) throw unavailable(name, `has a package that is no folder: ${path}; name the package’s folder`);
-  }
 }
 
 /** Carries the faults from the reader to the entry. */
