@@ -14,13 +14,20 @@ const proxy = spawn(process.execPath, [join(root, 'src/main.ts'), 'serve', '--po
 const stopped = once(proxy, 'exit');
 process.on('SIGINT', () => undefined); // The terminal sends it to the proxy as well, which then ends, and so do we.
 
-await Promise.race([waitUntilReady(), stopped.then(() => Promise.reject(new Error('The proxy ended before it was ready; its last lines say why.')))]);
+await Promise.race([
+  waitUntilReady(),
+  stopped.then(() => Promise.reject(new Error('The proxy ended before it was ready; its last lines say why.'))),
+]);
 
 const commands = await (await fetch(`${url}/v1/commands`)).json();
 console.log(`\n$ curl ${url}/v1/commands\n${(commands as { id: string }[]).map(({ id }) => id).join(', ')}`);
 
 const body = JSON.stringify({ arg1: 'hello', arg2: 'from a sandbox' });
-const answer = await fetch(`${url}/v1/do/example/CombineStrings`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+const answer = await fetch(`${url}/v1/do/example/CombineStrings`, {
+  method: 'POST',
+  headers: { 'content-type': 'application/json' },
+  body,
+});
 console.log(`\n$ curl ${url}/v1/do/example/CombineStrings --json '${body}'\n${await answer.text()}`);
 if (!answer.ok) process.exitCode = 1;
 
