@@ -19,7 +19,8 @@ export interface OpenCatalog extends AsyncDisposable {
 export async function openCatalog(context: CliContext, options: ConfigFileOptions): Promise<OpenCatalog> {
   const config = await readConfigFile(context, options);
   const gateway = createEgressGateway({ audit: noAuditLog, log: silentLogger });
-  const runners = createRunners({ gateway, logger: silentLogger, environment: context.io.environment, pull: 'never' });
+  const { sandboxUser } = config.server;
+  const runners = createRunners({ gateway, logger: silentLogger, environment: context.io.environment, pull: 'never', sandboxUser });
   const close = async (): Promise<void> => {
     await runners.close();
     await gateway.close();

@@ -17,7 +17,7 @@ import { createMetrics } from '../http/metrics.ts';
 import { type RunningServer, startServer } from '../http/server.ts';
 import type { Logger } from '../log.ts';
 import type { ConnectorName } from '../manifest/names.ts';
-import { type ControlReport, requireControls } from '../runner/doctor.ts';
+import { type ControlReport, type probeSandbox, requireControls } from '../runner/doctor.ts';
 import type { ImageLock } from '../runner/image-lock.ts';
 import { policyOf } from '../sandbox/policy-of.ts';
 import { createRunners, type Runners } from './runners.ts';
@@ -29,7 +29,7 @@ export interface ComposeOptions {
   readonly version: string;
   readonly lock?: ImageLock | undefined;
   /** Tries what sandboxes must refuse, and starts nothing where they do not. */
-  readonly probe?: () => Promise<readonly ControlReport[]>;
+  readonly probe?: typeof probeSandbox;
 }
 
 /** A whole proxy that serves. Whoever started it must close it. */
@@ -58,7 +58,7 @@ async function compose(options: ComposeOptions, stack: AsyncDisposableStack): Pr
   const keys = await resolveApiKeys(config.server.apiKeys, { environment });
   const audit = stack.adopt(await openAudit(config.server, logger), (log) => log.close());
   const gateway = stack.adopt(await openGateway(options, audit), (opened) => opened.close());
-  const runners = stack.adopt(createRunners({ ...options, gateway, pull: config.server.pull }), (made) => made.close());
+  const runners = stack.adopt(createRunners({ ...options, ...config.server, gateway }), (made) => made.close());
   const dispatcher = makeDispatcher(options, runners);
   let catalog: Catalog = createCatalog([]);
   const revisions = new Map<ConnectorName, number>();
@@ -94,7 +94,7 @@ async function compose(options: ComposeOptions, stack: AsyncDisposableStack): Pr
 async function probeControls({ config, probe, logger }: ComposeOptions): Promise<readonly ControlReport[]> {
   const isPromised = [...config.connectors.values()].some(({ source, sandbox }) => source.type === 'folder' && sandbox === 'enforced');
   if (probe === undefined || !isPromised) return [];
-  const controls = await probe();
+  const controls = await probe({ userName: config.server.sandboxUser });
   requireControls(controls);
   for (const { control, state, detail, repair } of controls) {
     if (state !== 'enforced' || repair !== undefined) logger.warn({ control, state, detail }, repair ?? 'this protection is not there');

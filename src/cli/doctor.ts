@@ -1,22 +1,22 @@
 import type { Command } from 'commander';
 import { type ControlReport, probeSandbox } from '../runner/doctor.ts';
+import { type ConfigFileOptions, readConfigFile, withConfig } from './config-file.ts';
 import type { CliContext } from './context.ts';
 import { exitCodes } from './io.ts';
 import type { Terminal } from './terminal.ts';
 
-interface DoctorOptions {
+interface DoctorOptions extends ConfigFileOptions {
   readonly json?: boolean;
 }
 
 /** `bulkhead doctor`: what holds on this machine, found by trying to get around it from inside a real sandbox. */
 export function addDoctor(program: Command, context: CliContext): void {
-  program
-    .command('doctor')
-    .description('try every protection from inside a real sandbox, and say what holds on this machine')
+  withConfig(program.command('doctor').description('try every protection from inside a real sandbox, and say what holds on this machine'))
     .option('--json', 'print the report as JSON')
-    .action(async ({ json }: DoctorOptions) => {
-      const reports = await probeSandbox();
-      if (json) context.terminal.json({ controls: reports });
+    .action(async (options: DoctorOptions) => {
+      const { server } = await readConfigFile(context, options);
+      const reports = await probeSandbox({ userName: server.sandboxUser });
+      if (options.json) context.terminal.json({ controls: reports });
       else show(reports, context.terminal);
       const holds = reports.every(({ state, isRequired }) => state === 'enforced' || !isRequired);
       context.finish(holds ? exitCodes.ok : exitCodes.failed);

@@ -17,6 +17,7 @@ export interface RunnersOptions {
   readonly gateway: EgressGateway;
   readonly logger: Logger;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly sandboxUser: string;
   readonly pull: PullPolicy;
   /** With a lock, other images than the locked ones are refused. */
   readonly lock?: ImageLock | undefined;
@@ -38,8 +39,8 @@ export interface Runners {
 const engineDefault = 'unix:///var/run/docker.sock';
 
 export function createRunners(options: RunnersOptions): Runners {
-  const { gateway, logger } = options;
-  const subprocess = createSubprocessRunner({ egress: gateway });
+  const { gateway, logger, sandboxUser } = options;
+  const subprocess = createSubprocessRunner({ egress: gateway, userName: sandboxUser });
   const docker = once(() => openDocker(options));
   const imageOptions = async (image: string, engine: string | undefined, signal?: AbortSignal): Promise<ImageOptions> => {
     const { runner, credentials } = await docker.get();

@@ -23,6 +23,8 @@ export interface ServerConfig {
   /** Invocations of all connectors that may run or wait at once. */
   readonly invocationsMax: number;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  /** Whom sandboxes run as when the proxy is root. */
+  readonly sandboxUser: string;
   /** Whether an image that the engine does not have is pulled. */
   readonly pull: 'missing' | 'never';
   /** Whether GET /metrics answers. */

@@ -11,6 +11,7 @@ export const defaults = {
     logLevel: 'info',
     metrics: true,
     pull: 'missing',
+    sandboxUser: 'bulkhead',
   },
   audit: { fileMax: '64MiB', files: 8 },
   egress: {

@@ -80,6 +80,7 @@ function resolveServer(written: WrittenServer, options: ResolveOptions, notes: N
     invocationsMax: written.invocations,
     logLevel: written.logLevel,
     pull: written.pull,
+    sandboxUser: written.sandboxUser,
     metrics: written.metrics,
     ...(written.audit === undefined
       ? {}

@@ -123,6 +123,10 @@ const ServerSchema = closed({
   metrics: v.pipe(v.optional(flag(), defaults.server.metrics), v.description('Whether GET /metrics answers.')),
   audit: v.exactOptional(v.pipe(AuditSchema, v.description('The audit log. Without it, decisions are only logged.'))),
   egress: v.pipe(v.optional(EgressSchema, {}), v.description('How the egress gateway itself gets out.')),
+  sandboxUser: v.pipe(
+    v.optional(text(32), defaults.server.sandboxUser),
+    v.description('User of this machine whom sandboxes run as when the proxy itself runs as root; never root.'),
+  ),
   pull: v.pipe(
     v.optional(choice(['missing', 'never']), defaults.server.pull),
     v.description('Whether an image that the engine does not have is pulled, with the credentials of the docker config.'),
