@@ -140,9 +140,9 @@ async function openAudit({ audit }: ServerConfig, log: Logger): Promise<AuditLog
 }
 
 async function openGateway({ config, environment, logger }: ComposeOptions, audit: AuditLog): Promise<EgressGateway> {
-  const { upstreamProxy, ...limits } = config.server.egress;
+  const { upstreamProxy, dnsServers, ...limits } = config.server.egress;
   const proxy = upstreamProxy === undefined ? undefined : await resolveProxy(upstreamProxy, environment);
-  return createEgressGateway({ audit, log: logger, limits, upstreamProxy: proxy });
+  return createEgressGateway({ audit, log: logger, limits, dnsServers, upstreamProxy: proxy });
 }
 
 async function resolveProxy(

@@ -45,6 +45,8 @@ interface AuditConfig {
 /** How the egress gateway itself gets out. The limits hold for every connector. */
 export interface EgressConfig {
   readonly upstreamProxy?: UpstreamProxyConfig;
+  /** `address` or `address:port`; empty: the system’s resolver is asked. */
+  readonly dnsServers: readonly string[];
   readonly lookupTimeoutMs: number;
   readonly connectTimeoutMs: number;
   readonly idleTimeoutMs: number;

@@ -53,6 +53,7 @@ export const configLimits = {
   connectorsMax: 1024,
   apiKeysMax: 256,
   rulesMax: 256,
+  dnsServersMax: 8,
   secretsMax: 64,
   environmentMax: 128,
 } as const;

@@ -149,6 +149,7 @@ function resolveCorsOrigins(written: WrittenServer, { corsOrigins }: ResolveOpti
 function resolveEgress(written: WrittenServer['egress'], { folder }: ResolveOptions, { faults }: Notes): EgressConfig {
   const { upstreamProxy: proxy } = written;
   const limits = {
+    dnsServers: written.dnsServers,
     lookupTimeoutMs: written.lookupTimeout,
     connectTimeoutMs: written.connectTimeout,
     idleTimeoutMs: written.idleTimeout,

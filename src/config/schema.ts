@@ -1,4 +1,5 @@
 /** bulkhead.yaml as a deployer writes it. Strict: what is not known is a fault. Descriptions become the published JSON Schema. */
+import { isIP } from 'node:net';
 import * as v from 'valibot';
 import { anyMapping, choice, closed, count, duration, flag, list, mapOf, size, text, told } from '../lib/written.ts';
 import { contextNames, NetworkRuleSchema, VariableNameSchema } from '../manifest/manifest.ts';
@@ -71,8 +72,33 @@ const UpstreamProxySchema = closed({
   ),
 });
 
+const dnsServerMessage = told(
+  'is not the address of a DNS server',
+  'write an IP address, e.g. 10.0.0.53, 10.0.0.53:5353 or [2001:db8::53]:53',
+);
+
+const DnsServerSchema = v.pipe(
+  text(64),
+  v.check((written) => isDnsServer(written), dnsServerMessage),
+);
+
+/** `address`, `address:port` or `[address]:port`. */
+function isDnsServer(written: string): boolean {
+  if (isIP(written) !== 0) return true;
+  const [, six, four, port = ''] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(written) ?? [];
+  const isAddress = six === undefined ? isIP(four ?? '') === 4 : isIP(six) === 6;
+  return isAddress && Number(port) >= 1 && Number(port) <= 65_535;
+}
+
 const EgressSchema = closed({
   upstreamProxy: v.exactOptional(v.pipe(UpstreamProxySchema, v.description('A proxy that the gateway itself must go through.'))),
+  dnsServers: v.pipe(
+    v.optional(v.pipe(list(DnsServerSchema, configLimits.dnsServersMax)), []),
+    v.description(
+      'DNS servers that the gateway asks (address or address:port), instead of the system’s resolver: /etc/hosts and search domains then count for nothing.',
+    ),
+    v.metadata({ examples: [['10.0.0.53']] }),
+  ),
   lookupTimeout: v.pipe(v.optional(duration('100ms', '1m'), defaults.egress.lookupTimeout), v.description('One name resolution.')),
   connectTimeout: v.pipe(v.optional(duration('100ms', '5m'), defaults.egress.connectTimeout), v.description('Until a connection stands.')),
   idleTimeout: v.pipe(v.optional(duration('1s', '1d'), defaults.egress.idleTimeout), v.description('No byte in either direction.')),

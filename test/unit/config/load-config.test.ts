@@ -46,7 +46,7 @@ server:
   bodyMax: 1MiB
   drain: 5s
   audit: { folder: audit, fileMax: 1MiB }
-  egress: { upstreamProxy: { url: "http://proxy.example:3128", user: u, password: { command: [cat, pw] } }, connections: 7 }
+  egress: { upstreamProxy: { url: "http://proxy.example:3128", user: u, password: { command: [cat, pw] } }, connections: 7, dnsServers: ["10.0.0.53", "[2001:db8::53]:5353"] }
   engine: "unix:///run/user/1000/podman/podman.sock"
 connectors:
   smtp:
@@ -86,6 +86,7 @@ describe('loadConfig', () => {
           resolve: 'gateway',
           credentials: { user: 'u', password: { type: 'command', command: ['cat', 'pw'] } },
         },
+        dnsServers: ['10.0.0.53', '[2001:db8::53]:5353'],
         connectionsMax: 7,
         connectTimeoutMs: 10_000,
       },
@@ -217,6 +218,13 @@ describe('loadConfig refuses, with line and repair', () => {
       4,
       'server.egress.upstreamProxy.url: is not http://host:port; write a port',
     ],
+    [
+      'server: { egress: { dnsServers: [10.0.0.53, dns.example] } }',
+      4,
+      'server.egress.dnsServers[1]: is not the address of a DNS server; write an IP',
+    ],
+    ['server: { egress: { dnsServers: ["10.0.0.53:0"] } }', 4, 'server.egress.dnsServers[0]: is not the address of a DNS server'],
+    ['server: { egress: { dnsServers: ["2001:db8::zz"] } }', 4, 'server.egress.dnsServers[0]: is not the address of a DNS server'],
     ['server: { engine: "docker" }', 4, 'server.engine: is not the address of a container engine; write unix:///path'],
     ['  network: ["api.example.com"]', 4, 'connectors.smtp.network[0]: names no port; add one, e.g. api.example.com:443'],
     ['  network: [a.example:443, "*:443"]', 4, 'connectors.smtp.network[1]: matches every host; name the hosts'],
