@@ -76,7 +76,7 @@ export class OneshotRun {
   #noticed({ code, message: text }: ProcessNotice, fields: { readonly connector: string }): void {
     const message = this.#mask(text);
     this.#options.logger.warn({ ...fields, code }, message);
-    this.#running.notice(message);
+    this.#running.notice(`${code}: ${message}`);
   }
 
   #send(process: ConnectorProcess, secrets: Readonly<Record<string, string>>): void {

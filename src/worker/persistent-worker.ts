@@ -120,8 +120,9 @@ export class PersistentWorker implements Worker, ProcessOwner {
     // It may name a host that the connector made up, of a secret for instance.
     const message = this.#mask(notice.message);
     this.#options.logger.warn({ ...this.#fields, code }, message);
-    if (!this.#isOpened) this.#startNotices.push(message);
-    for (const running of this.#running.values()) running.notice(message);
+    const text = `${code}: ${message}`;
+    if (!this.#isOpened) this.#startNotices.push(text);
+    for (const running of this.#running.values()) running.notice(text);
   }
 
   runningIds(): readonly string[] {

@@ -45,8 +45,8 @@ describe('what the machinery around a process notices', () => {
     specs[0]?.onNotice(denied);
     specs[0]?.onNotice(denied);
     const failure = failureOf(await broken);
-    expect(failure.message).toContain(`While it ran: ${denied.message}.`);
-    expect(failure.logs).toEqual([denied.message]);
+    expect(failure.message).toContain(`While it ran: egress_denied: ${denied.message}.`);
+    expect(failure.logs).toEqual([`egress_denied: ${denied.message}`]);
     expect(failureOf(await test.dispatcher.invoke(invocation('Crash'))).message).not.toContain(denied.message);
     expect(test.lines).toContainEqual(expect.objectContaining({ level: 'warn', message: denied.message }));
   });
@@ -59,8 +59,8 @@ describe('what the machinery around a process notices', () => {
     specs[0]?.onNotice(denied);
     expect(failureOf(await failing)).toMatchObject({
       code: 'told_to_fail',
-      message: `connection refused While it ran: ${denied.message}.`,
-      logs: [denied.message],
+      message: `connection refused While it ran: egress_denied: ${denied.message}.`,
+      logs: [`egress_denied: ${denied.message}`],
     });
   });
 
