@@ -1,4 +1,5 @@
 import { rm, stat } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
 import type { EgressSession } from '../egress/gateway.ts';
 import { ProxyError } from '../errors.ts';
 import { type ContainerHost, requireLimits } from './container-host.ts';
@@ -135,7 +136,9 @@ async function probeShell(engine: DockerEngine, name: string, image: string, lab
   const what = 'looking for a shell in an image';
   try {
     await engine.request({ what, run: (docker, abortSignal) => docker.createContainer({ ...options, abortSignal }) });
-    await engine.request({ what, run: (docker) => docker.getContainer(name).infoArchive({ path: '/bin/sh' }) });
+    const answer = await engine.request({ what, run: (docker) => docker.getContainer(name).infoArchive({ path: '/bin/sh' }) });
+    // A stream to the library: unread, its connection would stay open for minutes and keep a process that is done from ending.
+    (answer as unknown as Readable).destroy();
     return true;
   } catch (error) {
     if (isRefusal(error)) return false;
