@@ -1,13 +1,16 @@
 /**
  * Builds an image of every connector in connector-images/ (npm run images), or of those named: node scripts/images.ts example http.
+ * A name with a slash is a folder anywhere: node scripts/images.ts ./my-connector.
  * The manifest goes into the label dev.bulkhead.connector as JSON, which a Dockerfile cannot do by itself: it cannot read a YAML file.
  *
  *   --base-node IMAGE --base-python IMAGE --base-shell IMAGE   instead of the public bases that the Dockerfiles name
+ *   --build-arg NAME=VALUE   for the Dockerfile; may be repeated
  *   --docker PROGRAM   default: docker (podman works too)
  *   --network NAME     of the build, where the engine's default network is not to be used
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { parse } from 'yaml';
@@ -17,23 +20,27 @@ const images = fileURLToPath(new URL('../connector-images/', import.meta.url));
 const languages = ['node', 'python', 'shell'] as const;
 
 export interface BuildOptions {
+  /** A folder in connector-images/, or a path with a slash. */
   readonly connector: string;
   readonly network?: string;
+  /** `NAME=VALUE` */
+  readonly buildArgs?: readonly string[];
   readonly bases: Readonly<Partial<Record<(typeof languages)[number], string>>>;
 }
 
 /** The arguments of one build; pure but for reading the connector's folder. Throws when the manifest has faults. */
-export function buildArguments({ connector, bases, network }: BuildOptions): readonly string[] {
-  const folder = `${images}${connector}`;
+export function buildArguments({ connector, bases, network, buildArgs = [] }: BuildOptions): readonly string[] {
+  const folder = connector.includes('/') ? resolve(connector) : `${images}${connector}`;
   const base = bases[languageOf(folder)];
   const { version, label } = manifestOf(folder);
   return [
     'build',
     ...(base === undefined ? [] : ['--build-arg', `BASE=${base}`]),
+    ...buildArgs.flatMap((given) => ['--build-arg', given]),
     ...(network === undefined ? [] : ['--network', network]),
     ...(label === undefined ? [] : ['--label', `dev.bulkhead.connector=${label}`]),
     '--tag',
-    `bulkhead/${connector}:${version}`,
+    `bulkhead/${basename(folder)}:${version}`,
     folder,
   ];
 }
@@ -60,9 +67,11 @@ function main(): void {
     options: {
       docker: { type: 'string' },
       network: { type: 'string' },
+      'build-arg': { type: 'string', multiple: true },
       ...Object.fromEntries(languages.map((language) => [`base-${language}`, { type: 'string' as const }])),
     },
   });
+  const { 'build-arg': buildArgs = [] } = values as { readonly 'build-arg'?: readonly string[] };
   const given = values as Readonly<Record<string, string | undefined>>;
   const bases = Object.fromEntries(
     languages.flatMap((language) => (given[`base-${language}`] ? [[language, given[`base-${language}`]]] : [])),
@@ -73,7 +82,7 @@ function main(): void {
     console.log(`building bulkhead/${connector}`);
     const { status } = spawnSync(
       given['docker'] ?? 'docker',
-      buildArguments({ connector, bases, ...(network === undefined ? {} : { network }) }),
+      buildArguments({ connector, bases, buildArgs, ...(network === undefined ? {} : { network }) }),
       { stdio: 'inherit' },
     );
     if (status !== 0) process.exitCode = 1;
