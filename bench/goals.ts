@@ -1,0 +1,183 @@
+/** The goals, each a comparison within one run. What was not measured here is told as that, never as met. */
+import type { Results } from './harness/results.ts';
+import * as cold from './sections/cold-starts.ts';
+import * as containers from './sections/containers.ts';
+import * as many from './sections/many.ts';
+import * as neighbours from './sections/neighbours.ts';
+import * as overhead from './sections/overhead.ts';
+import * as payloads from './sections/payloads.ts';
+import * as singleUse from './sections/single-use.ts';
+import * as small from './sections/small-calls.ts';
+
+export interface Goal {
+  /** P1 to P12. */
+  readonly name: string;
+  readonly what: string;
+  readonly measured: number;
+  readonly bound: number;
+  readonly sense: 'at least' | 'at most';
+  readonly unit: string;
+}
+
+export type Verdict = 'met' | 'missed' | 'not measured';
+
+export function verdict({ measured, bound, sense }: Goal): Verdict {
+  if (Number.isNaN(measured)) return 'not measured';
+  return (sense === 'at least' ? measured >= bound : measured <= bound) ? 'met' : 'missed';
+}
+
+export function goalsOf(results: Results): readonly Goal[] {
+  const areas = [calls, pipes, bodies, memory, beside, reference, forks, colds, boxes, idle, peers, observing];
+  return areas.flatMap((area) => area(results));
+}
+
+const limit = 'hono echo';
+const own = 'bulkhead, static child';
+const calls16 = { series: small.series, point: '16 connections' };
+const calls64 = { series: small.series, point: '64 connections' };
+const calls1 = { series: small.series, point: '1 connections' };
+
+type GoalsOf = (results: Results) => readonly Goal[];
+
+function atLeast(name: string, what: string, measured: number, bound: number, unit = '×'): Goal {
+  return { name, what, measured, bound, sense: 'at least', unit };
+}
+
+function atMost(name: string, what: string, measured: number, bound: number, unit = '×'): Goal {
+  return { name, what, measured, bound, sense: 'at most', unit };
+}
+
+const calls: GoalsOf = (results) => [
+  atLeast('P1', 'calls/s of a static child, 64 connections, to bare Hono echo', results.ratio(calls64, [own, limit], 'perSecond'), 0.95),
+  atLeast('P1', 'the same, 16 connections', results.ratio(calls16, [own, limit], 'perSecond'), 0.9),
+  atLeast('P2', 'the same, 1 connection', results.ratio(calls1, [own, limit], 'perSecond'), 0.55),
+  atLeast(
+    'P3',
+    'calls/s of a Python child, 16 connections, to bare Hono echo',
+    results.ratio(calls16, ['bulkhead, Python child', limit], 'perSecond'),
+    0.65,
+  ),
+];
+
+const pipes: GoalsOf = (results) => {
+  const p50 = (contender: string) => results.median(calls1, contender, 'p50Us');
+  const allowed = p50(limit) + 2 * p50('pipe round trip, static child');
+  return [atMost('P2', 'p50 at 1 connection, to bare Hono echo + 2 pipe round trips', p50(own) / allowed, 1)];
+};
+
+const bodies: GoalsOf = (results) => {
+  const at = (size: string, connections: number) => ({ series: payloads.series, point: `${size} of records, ${connections} connections` });
+  const ratio = (size: string, connections: number, other: string) =>
+    results.ratio(at(size, connections), ['bulkhead', other], 'perSecond');
+  return [
+    atLeast('P4', '1 MB bodies, 1 connection, to a byte echo', ratio('1 MB', 1, 'byte echo'), 0.5),
+    atLeast('P4', 'the same to Hono’s JSON echo', ratio('1 MB', 1, limit), 8),
+    atLeast('P4', '10 MB bodies, 1 connection, to a byte echo', ratio('10 MB', 1, 'byte echo'), 0.45),
+    atLeast('P4', 'the same, 4 connections', ratio('10 MB', 4, 'byte echo'), 0.3),
+  ];
+};
+
+const memory: GoalsOf = (results) => {
+  const at = { series: payloads.memorySeries, point: 'four calls of 10 MB' };
+  const mb = (metric: string) => results.median(at, 'bulkhead', metric);
+  return [
+    atMost('P5', 'peak memory of four 10 MB calls', mb('peakMb'), 260, 'MB'),
+    atMost('P5', 'memory afterwards, to idle before', mb('afterMb') / mb('idleMb'), 1.2),
+  ];
+};
+
+const beside: GoalsOf = (results) =>
+  Object.keys(neighbours.paces).map((point) => {
+    const measured = results.ratio({ series: neighbours.series, point }, ['bulkhead, beside 10 MB', 'bulkhead, quiet'], 'p99Us');
+    return atMost('P6', `p99 of small calls beside 10 MB bodies, to quiet: ${point}`, measured, 3);
+  });
+
+const reference: GoalsOf = (results) => {
+  const flask = 'Flask under gunicorn, 1 connectors';
+  const python = 'bulkhead, Python child';
+  const start = { series: many.connectorsSeries, point: '16 connections' };
+  const growth = results.ratio(start, [`bulkhead, ${many.manyCount} connectors`, 'bulkhead, 1 connector'], 'perSecond');
+  return [
+    atLeast(
+      'P7',
+      'calls/s of a Python child, 16 connections, to Flask under gunicorn',
+      results.ratio(calls16, [python, flask], 'perSecond'),
+      50,
+    ),
+    atMost('P7', 'p50 of the same', results.median(calls16, python, 'p50Us') / results.median(calls16, flask, 'p50Us'), 1 / 30),
+    atLeast('P7', `calls/s with ${many.manyCount} connectors configured, to 1`, growth, 0.9),
+  ];
+};
+
+const forks: GoalsOf = (results) => {
+  const fork = 'fork per request, python3';
+  const warm = results.median(calls16, 'bulkhead, Python child', 'perSecond') / results.median(calls16, fork, 'perSecond');
+  const pair = [singleUse.prewarmed, singleUse.forked] as const;
+  return [
+    atLeast('P8', 'calls/s of a warm Python child, 16 connections, to fork per request', warm, 500),
+    atLeast(
+      'P8',
+      'single-use workers: calls/s to fork per request in the same sandbox',
+      results.ratio({ series: singleUse.series, point: `${singleUse.callers} callers` }, pair, 'perSecond'),
+      1,
+    ),
+    atMost('P8', 'the same, p50 at 40 % load', results.ratio({ series: singleUse.series, point: 'at 40 % load' }, pair, 'p50Us'), 0.25),
+  ];
+};
+
+const colds: GoalsOf = (results) => {
+  const ms = (contender: string) => results.median({ series: cold.series, point: cold.point }, contender, 'startMs');
+  const bare = ms('bubblewrap by hand');
+  return [
+    atMost('P9', 'cold subprocess without network, to bubblewrap by hand', ms('bulkhead, no network') / bare, 1.15),
+    atMost('P9', 'cold subprocess with rules, on top of bubblewrap by hand', ms('bulkhead, with rules') - bare, 60, 'ms'),
+  ];
+};
+
+const boxes: GoalsOf = (results) => {
+  const coldAt = { series: containers.coldSeries, point: 'first byte' };
+  const warmAt = { series: containers.warmSeries, point: '1 connections' };
+  const p50 = (contender: string) => results.median(warmAt, contender, 'p50Us');
+  const http = results.median(warmAt, 'hono echo', 'p50Us');
+  return [
+    atMost(
+      'P10',
+      'cold container, to create + attach + start by the API',
+      results.ratio(coldAt, ['bulkhead', 'create, attach, start by the API'], 'startMs'),
+      1.1,
+    ),
+    atMost(
+      'P10',
+      'p50 through a container, to attach round trip + Hono echo',
+      p50('bulkhead, container') / (p50('attach round trip') + http),
+      1,
+    ),
+    atMost('P10', 'p50 through a container, to the same as subprocess', p50('bulkhead, container') / p50('bulkhead, subprocess'), 1.5),
+  ];
+};
+
+const idle: GoalsOf = (results) => {
+  const workers = { series: many.workersSeries, point: `${many.manyCount} workers` };
+  const start = { series: many.connectorsSeries, point: 'start' };
+  const all = `bulkhead, ${many.manyCount} connectors`;
+  const moreMb = results.median(start, all, 'rssMb') - results.median(start, 'bulkhead, 1 connector', 'rssMb');
+  return [
+    atMost('P11', 'memory of the proxy per idle worker', results.median(workers, 'bulkhead', 'rssKbPerWorker'), 150, 'KB'),
+    atMost('P11', 'descriptors of the proxy per idle worker', results.median(workers, 'bulkhead', 'descriptorsPerWorker'), 8, ''),
+    atMost('P11', `start with ${many.manyCount} connectors`, results.median(start, all, 'startMs'), 1000, 'ms'),
+    atMost('P11', `memory of ${many.manyCount} connectors, to 1`, moreMb, 20, 'MB'),
+  ];
+};
+
+const peers: GoalsOf = (results) => {
+  const ratio = (other: string) => results.ratio(calls16, ['bulkhead, Node child', other], 'perSecond');
+  return [
+    atLeast('P12', 'calls/s of a Node child, 16 connections, to MCP’s SDK client and server', ratio('MCP SDK client and server'), 2.5),
+    atLeast('P12', 'the same to supergateway', ratio('supergateway'), 12),
+  ];
+};
+
+const observing: GoalsOf = (results) => {
+  const ratio = results.ratio({ series: overhead.series, point: '64 connections' }, ['both on', 'both off'], 'perSecond');
+  return [atLeast('logs', 'calls/s with logs and metrics, to without', ratio, 0.95)];
+};

@@ -1,0 +1,96 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** A server in a process of its own. */
+export interface ServerProcess extends AsyncDisposable {
+  readonly url: string;
+  readonly pid: number;
+  /** From the spawn until it answered. */
+  readonly startMs: number;
+  signal(name: NodeJS.Signals): void;
+}
+
+interface StartOptions {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly cwd?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Where its stderr goes; default: nowhere. */
+  readonly logFile?: string;
+}
+
+const startTimeoutMs = 60_000;
+
+/** For servers of `bench/servers`, which tell their URL on stdout. */
+export async function startAnnounced(file: string, args: readonly string[] = []): Promise<ServerProcess> {
+  const began = performance.now();
+  const child = spawn(process.execPath, [file, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout });
+  const [line] = (await Promise.race([once(lines, 'line'), endOf(child)])) as [string];
+  const { url } = JSON.parse(line) as { url: string };
+  return handleOf(child, url, performance.now() - began);
+}
+
+/** For servers that listen on the port they are given: ready when `path` answers with 200. */
+export async function startOnPort(options: StartOptions & { readonly path: string; readonly port: number }): Promise<ServerProcess> {
+  const { command, args, cwd, environment, logFile, path, port } = options;
+  const log = logFile === undefined ? undefined : openSync(logFile, 'a');
+  const began = performance.now();
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'ignore', log ?? 'ignore'],
+    env: { ...process.env, ...environment },
+    ...(cwd ? { cwd } : {}),
+  });
+  if (log !== undefined) closeSync(log);
+  const url = `http://127.0.0.1:${port}`;
+  await Promise.race([untilReady(url + path), endOf(child)]);
+  return handleOf(child, url, performance.now() - began);
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function untilReady(url: string): Promise<void> {
+  for (const end = performance.now() + startTimeoutMs; performance.now() < end; await sleep(5)) {
+    const status = await fetch(url).then(
+      (response) => response.body?.cancel().then(() => response.status) ?? response.status,
+      () => 0,
+    );
+    if (status === 200 || status === 404 || status === 405) return;
+  }
+  throw new Error(`${url} did not answer within ${startTimeoutMs / 1000} s.`);
+}
+
+async function endOf(child: ChildProcess): Promise<never> {
+  await once(child, 'exit');
+  throw new Error(`${child.spawnargs.slice(0, 3).join(' ')} ended before it was ready (code ${child.exitCode}).`);
+}
+
+function handleOf(child: ChildProcess, url: string, startMs: number): ServerProcess {
+  const exited = once(child, 'exit');
+  return {
+    url,
+    startMs,
+    pid: child.pid as number,
+    signal: (name) => void child.kill(name),
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGTERM');
+      const kill = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs);
+      await exited;
+      clearTimeout(kill);
+    },
+  };
+}
+
+const stopTimeoutMs = 30_000;

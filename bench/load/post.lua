@@ -1,0 +1,14 @@
+-- One POST again and again; the body is the content of the file named by BODY. Prints one line of JSON at the end.
+local file = assert(io.open(os.getenv("BODY"), "rb"))
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+wrk.headers["Accept"] = "application/json, text/event-stream"
+wrk.body = file:read("*a")
+file:close()
+
+done = function(summary, latency)
+  local errors = summary.errors
+  local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout
+  print(string.format('{"requests":%d,"failed":%d,"durationUs":%d,"p50Us":%d,"p90Us":%d,"p99Us":%d,"maxUs":%d}', summary.requests, failed,
+    summary.duration, latency:percentile(50), latency:percentile(90), latency:percentile(99), latency.max))
+end

@@ -1,0 +1,84 @@
+/** Small calls: the bare limit, Bulkhead with three children, and what users would pick instead. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { type Contender, compare } from '../harness/compare.ts';
+import { connectorYaml, oneWorker, type Scene, smallBody, type Target, target, underLoad } from '../harness/scene.ts';
+import type { ServerProcess } from '../harness/server-process.ts';
+import { startBulkhead, startFlask, startServer } from '../harness/world.ts';
+
+export const series = 'small calls';
+export const flaskSizes = [1, 10, 30] as const;
+
+export async function smallCalls(scene: Scene): Promise<void> {
+  const { world, results, rounds, isQuick } = scene;
+  await using stack = new AsyncDisposableStack();
+  const limit = stack.use(await startServer('hono-echo.ts'));
+  const bulkhead = stack.use(await startBulkheadOfThree(scene));
+  const mcp = stack.use(await startServer('mcp-client.ts'));
+  const fork = stack.use(await startServer('fork.ts', '/usr/bin/python3', fileURLToPath(new URL('../servers/once.py', import.meta.url))));
+  const flasks = await startFlasks(scene, stack);
+  const fast = [
+    target('hono echo', limit, '/echo'),
+    target('bulkhead, static child', bulkhead, '/v1/do/static/Echo'),
+    target('bulkhead, static child, types checked', bulkhead, '/v1/do/static/CombineStrings'),
+    target('bulkhead, Python child', bulkhead, '/v1/do/python/CombineStrings'),
+    target('bulkhead, Node child', bulkhead, '/v1/do/node/CombineStrings'),
+    target('MCP SDK client and server', mcp, '/call'),
+  ];
+  const slow = [...flasks, target('fork per request, python3', fork, '/run')];
+  const body = smallBody(world);
+  for (const connections of isQuick ? [16] : [1, 4, 16, 64, 256]) {
+    const at = { series, point: `${connections} connections` };
+    const isGoal = [1, 16, 64].includes(connections);
+    const chosen = isGoal ? fast : fast.slice(0, 2);
+    const contenders = chosen.map((one) => underLoad(scene, one, { body, connections }));
+    if (connections === 1) contenders.push(...pipes(scene));
+    await compare({ results, at, contenders, rounds });
+    if (!isGoal) continue;
+    const few = slow.map((one) => underLoad(scene, one, { body, connections, seconds: scene.seconds * 2 }));
+    await compare({ results, at, contenders: few, rounds: Math.ceil(rounds / 2) });
+  }
+}
+
+async function startBulkheadOfThree({ world }: Scene): Promise<ServerProcess> {
+  const { children } = world;
+  const connectors = (['static', 'python', 'node'] as const).map((name) =>
+    connectorYaml({ name, folder: children[name], workers: oneWorker }),
+  );
+  return await startBulkhead({ world, connectors: connectors.join('') });
+}
+
+async function startFlasks({ world, note, isQuick }: Scene, stack: AsyncDisposableStack): Promise<readonly Target[]> {
+  const targets: Target[] = [];
+  for (const size of isQuick ? [1] : flaskSizes) {
+    const flask = await startFlask(world, size);
+    if (flask === undefined) note('Flask under gunicorn was left out: apt-get install python3-flask gunicorn brings it.');
+    else targets.push(target(`Flask under gunicorn, ${size} connectors`, stack.use(flask), '/v1/do/bench0/CombineStrings'));
+    if (flask === undefined) break;
+  }
+  return targets;
+}
+
+/** Each child alone on its pipes: what one round trip costs with nothing around it. */
+function pipes({ world, seconds }: Scene): readonly Contender[] {
+  const script = fileURLToPath(new URL('../servers/pipe.ts', import.meta.url));
+  const pipe = (name: string, folder: string, command: readonly string[]): Contender => ({
+    name: `pipe round trip, ${name}`,
+    async measure() {
+      const child = spawn(process.execPath, [script, String(seconds / 2), ...command], {
+        cwd: folder,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const [said] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+      const { p50Us, p99Us } = JSON.parse(said) as { p50Us: number; p99Us: number };
+      return { p50Us, p99Us };
+    },
+  });
+  return [
+    pipe('static child', world.children.static, ['./connector']),
+    pipe('Python child', world.children.python, ['/usr/bin/python3', 'main.py']),
+    pipe('Node child', world.children.node, [process.execPath, 'main.mjs']),
+  ];
+}
