@@ -218,7 +218,7 @@ class Host(bulkhead.Server):
     def _missing(self, name):
         packages = " and ".join(PREFIX + plugin for plugin in self._plugins)
         if not self._broken:
-            message = "%s has no command %s any more; let `bulkhead discover` write the manifest anew." % (packages, name)
+            message = "There is no command %s in %s any more; let `bulkhead discover` write the manifest anew." % (name, packages)
             return bulkhead.ConnectorError(message, "command_not_found", 404)
         reasons = "; ".join("%s (%s: %s)" % (module, type(error).__name__, error) for module, error in self._broken.items())
         code = _code_of(next(iter(self._broken.values())))

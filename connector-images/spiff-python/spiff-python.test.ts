@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -252,6 +252,45 @@ describe('a package with a broken module', () => {
       rmSync(copy, { recursive: true });
     }
   });
+});
+
+describe('packages that are named', () => {
+  const start = (options: readonly string[]) => startConnector({ folder: `${folder}test`, command: ['python3', '../main.py', ...options] });
+
+  it('are served in their order, with the commands that the manifest promised', async () => {
+    await using both = await start(['--package=./more/connector_more', '--package=packages/connector_edge', '--commands=More,NoInit,Gone']);
+    expect(JSON.parse(both.lines[0] ?? '').result).toMatchObject({
+      commands: [{ name: 'More' }, { name: 'NoInit' }, { name: 'Gone' }],
+      auths: [{ id: 'test/BadAuth' }, { id: 'test/LocalOAuth' }],
+    });
+    expect((await both.invoke('More', '{}')).result).toMatchObject({ spiff: { response: 'more' } });
+    expect((await both.invoke('NoInit', '{}')).result).toMatchObject({ spiff: { response: 'no init' } });
+    expect((await both.invoke('Gone', '{}')).error).toMatchObject({
+      message: 'There is no command Gone in connector_more and connector_edge any more; let `bulkhead discover` write the manifest anew.',
+      data: { errorCode: 'command_not_found', httpStatus: 404 },
+    });
+  });
+
+  it('hide no other one when they cannot be imported as a whole', async () => {
+    const broken = mkdtempSync(join(tmpdir(), 'bulkhead-spiff-'));
+    try {
+      cpSync(`${folder}test/more`, broken, { recursive: true });
+      cpSync(`${folder}test/more/connector_more`, join(broken, 'connector_bad'), { recursive: true });
+      writeFileSync(join(broken, 'connector_bad/__init__.py'), 'import a_module_that_is_not_installed\n');
+      await using half = await start([`--package=${broken}/connector_bad`, `--package=${broken}/connector_more`]);
+      expect(JSON.parse(half.lines[0] ?? '').result.commands).toEqual([{ name: 'More' }, { name: 'ReturnRaw' }]);
+      expect(half.stderr()).toContain('connector_bad cannot be imported');
+      expect(existsSync(join(broken, 'connector_more/__pycache__'))).toBe(false);
+    } finally {
+      rmSync(broken, { recursive: true });
+    }
+  });
+});
+
+it.each(['main.py', 'bulkhead.py'])('%s is Python 3.9', (file) => {
+  const check = `import ast; ast.parse(open(${JSON.stringify(file)}, encoding="utf-8").read(), feature_version=(3, 9))`;
+  const { status, stderr } = spawnSync('python3', ['-c', check], { cwd: folder });
+  expect({ status, stderr: stderr.toString() }).toEqual({ status: 0, stderr: '' });
 });
 
 it('says which packages there are when it cannot tell which is meant', async () => {
