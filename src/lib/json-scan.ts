@@ -1,25 +1,11 @@
 import { isUtf8 } from 'node:buffer';
-import { type Cursor, createCursor, fail, skipNumber, skipSpace, skipString, skipWord } from './json-tokens.ts';
+import { type Cursor, createCursor, fail, skipSpace } from './json-tokens.ts';
+import { endsWithDigit, type Member, type MemberList, type Place, scanValue } from './json-values.ts';
+import { firstInvalidUtf8, sequenceStart } from './utf8.ts';
 
-// Kept here though json-tokens.ts has some of them too: the engine folds a constant of its own module, an imported one it loads each time,
-// which made the scanner half as fast.
-const quote = 0x22;
-const comma = 0x2c;
-const colon = 0x3a;
-const openObject = 0x7b;
-const closeObject = 0x7d;
-const openArray = 0x5b;
+export type { Member } from './json-values.ts';
+
 const failed = -1;
-
-/** One member of an object, by offsets, so that it can be cut out or passed on without being parsed. */
-export interface Member {
-  /** Decoded: escapes are resolved, lone surrogates kept. */
-  readonly key: string;
-  /** Offset of the key’s opening quote. */
-  readonly memberStart: number;
-  readonly valueStart: number;
-  readonly valueEnd: number;
-}
 
 export interface ScanOptions {
   /** Objects and arrays within one another; a lone scalar has nesting 0, `[]` has 1. */
@@ -68,16 +54,104 @@ export function scanJson(
   const cursor = createCursor(bytes, allowNonFinite);
   const start = skipSpace(cursor, 0);
   const list: MemberList = { members: [], membersMax, buffer: undefined };
-  let end = scanValue(cursor, start, nestingMax, list);
-  if (end !== failed) {
-    const rest = skipSpace(cursor, end);
-    if (rest < bytes.length) end = fail(cursor, rest, 'something follows the value');
-  }
+  let end = scanValue(cursor, { at: start, isEnded: false, stack: [] }, nestingMax, list);
+  if (end !== failed) end = checkRest(cursor, end);
   if (cursor.failure !== undefined) return { ok: false, ...cursor.failure };
   // Bytes from 0x80 on have passed only within strings, so a text without them needs no second look.
-  if (cursor.seen >= 0x80 && !isUtf8(bytes)) return { ok: false, offset: firstInvalidUtf8(bytes), reason: 'it is not UTF-8' };
-  const { hasLineBreak, nonFinite } = cursor;
-  return { ok: true, type: typeAt(bytes, start), start, end, members: list.members, hasLineBreak, nonFinite };
+  if (cursor.seen >= 0x80 && !isUtf8(bytes)) return notUtf8(firstInvalidUtf8(bytes, 0));
+  return scanned(cursor, start, end, list);
+}
+
+function checkRest(cursor: Cursor, end: number): number {
+  const rest = skipSpace(cursor, end);
+  return rest < cursor.bytes.length ? fail(cursor, rest, 'something follows the value') : end;
+}
+
+/** A failure at the end of the bytes may be none once more of them are there. */
+function forgetIfCutShort(cursor: Cursor): void {
+  if (cursor.failure !== undefined && cursor.failure.offset >= cursor.bytes.length) cursor.failure = undefined;
+}
+
+function notUtf8(offset: number): ScanFailure {
+  return { ok: false, offset, reason: 'it is not UTF-8' };
+}
+
+function scanned({ bytes, hasLineBreak, nonFinite }: Cursor, start: number, end: number, { members }: MemberList): ScannedJson {
+  return { ok: true, type: typeAt(bytes, start), start, end, members, hasLineBreak, nonFinite };
+}
+
+/** Bytes that must come before it is worth while to go on; they take about a tenth of a millisecond. */
+const stepBytesDefault = 32 * 1024;
+
+/**
+ * The scan of a text that is still coming: what has come is scanned as it comes, so that the last byte of a large text does not cost a
+ * stall of the event loop. The result is that of `scanJson`, however the text is split. Linear in the bytes.
+ */
+export class GrowingScan {
+  readonly #nestingMax: number;
+  readonly #cursor: Cursor;
+  readonly #place: Place = { at: 0, isEnded: false, stack: [] };
+  readonly #list: MemberList;
+  #start: number | undefined;
+  /** Where the whole value ended. */
+  #end: number | undefined;
+  /** Up to here the bytes are UTF-8. */
+  #valid = 0;
+  #isInvalid = false;
+  readonly #stepBytes: number;
+  /** How many bytes there must be for the next step. */
+  #nextBytes: number;
+
+  constructor({ nestingMax, allowNonFinite = false, membersMax = membersMaxDefault }: ScanOptions, stepBytes = stepBytesDefault) {
+    this.#stepBytes = stepBytes;
+    this.#nextBytes = stepBytes;
+    this.#nestingMax = nestingMax;
+    this.#cursor = createCursor(new Uint8Array(), allowNonFinite);
+    this.#list = { members: [], membersMax, buffer: undefined };
+  }
+
+  /** `bytes` are all that came so far; those of an earlier call must not have changed, but may have moved. Cheap when little is new. */
+  advance(bytes: Uint8Array): void {
+    const cursor = this.#cursor;
+    if (bytes.length < this.#nextBytes || cursor.failure !== undefined) return;
+    this.#validate(bytes, sequenceStart(bytes, this.#valid));
+    this.#scan(bytes);
+    forgetIfCutShort(cursor);
+    if (this.#end === bytes.length && endsWithDigit(bytes)) this.#end = undefined;
+    // A string is read on from where the bytes ended. Other tokens are read again, and so only when twice as much of them is there.
+    const againBytes = this.#end === undefined ? bytes.length - Math.max(this.#place.at, cursor.heldAt) : 0;
+    this.#nextBytes = bytes.length + Math.max(this.#stepBytes, againBytes);
+  }
+
+  /** `bytes` are the whole text: all of the last call of `advance` and what came since. */
+  finish(bytes: Uint8Array): ScanResult {
+    const cursor = this.#cursor;
+    if (cursor.failure === undefined) this.#scan(bytes);
+    if (cursor.failure === undefined) checkRest(cursor, this.#end ?? 0);
+    if (cursor.failure !== undefined) return { ok: false, ...cursor.failure };
+    this.#validate(bytes, bytes.length);
+    if (this.#isInvalid) return notUtf8(firstInvalidUtf8(bytes, this.#valid));
+    return scanned(cursor, this.#start ?? 0, this.#end ?? 0, this.#list);
+  }
+
+  #scan(bytes: Uint8Array): void {
+    const cursor = this.#cursor;
+    const place = this.#place;
+    cursor.bytes = bytes;
+    cursor.words = undefined;
+    this.#list.buffer = undefined;
+    if (this.#end !== undefined) return;
+    if (!place.isEnded) place.at = skipSpace(cursor, place.at);
+    this.#start ??= place.at < bytes.length ? place.at : undefined;
+    const end = scanValue(cursor, place, this.#nestingMax, this.#list);
+    if (end !== failed) this.#end = end;
+  }
+
+  #validate(bytes: Uint8Array, end: number): void {
+    if (this.#isInvalid) return;
+    if (isUtf8(bytes.subarray(this.#valid, end))) this.#valid = end;
+    else this.#isInvalid = true;
+  }
 }
 
 /**
@@ -99,106 +173,13 @@ export function scanMembers(bytes: Uint8Array, start: number, end: number): read
   }));
 }
 
-interface OpenMember {
-  key: string;
-  memberStart: number;
-  valueStart: number;
-  valueEnd: number;
-}
-
-interface MemberList {
-  readonly members: OpenMember[];
-  readonly membersMax: number;
-  /** The scanned bytes as a Buffer, made for the first key. */
-  buffer: Buffer | undefined;
-}
-
-/** One value and all within it. The stack is of our own, so that no nesting of the input can exhaust the engine’s. */
-function scanValue(cursor: Cursor, start: number, nestingMax: number, list: MemberList): number {
-  const { bytes } = cursor;
-  /** The bytes that will close what is open. */
-  const stack: number[] = [];
-  let at = start;
-  for (;;) {
-    const byte = bytes[at];
-    if (byte === openObject || byte === openArray) {
-      if (stack.length >= nestingMax) return fail(cursor, at, `it is nested deeper than ${nestingMax}`);
-      at = skipSpace(cursor, at + 1);
-      if (bytes[at] !== byte + 2) {
-        stack.push(byte + 2);
-        if (byte === openObject) at = scanKey(cursor, at, stack.length, list);
-        if (at === failed) return failed;
-        continue;
-      }
-      at += 1;
-    } else {
-      at = skipScalar(cursor, at, byte);
-      if (at === failed) return failed;
-    }
-    at = endValue(cursor, at, stack, list);
-    if (at === failed || stack.length === 0) return at;
-  }
-}
-
-/** A value ended at `from`: closes what it completes and goes on to where the next value begins. */
-function endValue(cursor: Cursor, from: number, stack: number[], list: MemberList): number {
-  const { bytes } = cursor;
-  let at = from;
-  while (stack.length > 0) {
-    if (stack.length === 1) endMember(list, at);
-    at = skipSpace(cursor, at);
-    const close = stack[stack.length - 1] as number;
-    if (bytes[at] === comma) {
-      at = skipSpace(cursor, at + 1);
-      return close === closeObject ? scanKey(cursor, at, stack.length, list) : at;
-    }
-    if (bytes[at] !== close)
-      return fail(cursor, at, `a comma or the end of ${close === closeObject ? 'an object' : 'an array'} is expected`);
-    stack.pop();
-    at += 1;
-  }
-  return at;
-}
-
-function scanKey(cursor: Cursor, start: number, nesting: number, list: MemberList): number {
-  const { bytes } = cursor;
-  if (bytes[start] !== quote) return fail(cursor, start, 'a key in double quotes is expected');
-  const keyEnd = skipString(cursor, start + 1);
-  if (keyEnd === failed) return failed;
-  const isEscaped = cursor.hasEscape;
-  const colonAt = skipSpace(cursor, keyEnd);
-  if (bytes[colonAt] !== colon) return fail(cursor, colonAt, 'a colon is expected');
-  const valueStart = skipSpace(cursor, colonAt + 1);
-  if (nesting > 1) return valueStart;
-  if (list.members.length >= list.membersMax) return fail(cursor, start, `it has more than ${list.membersMax} members`);
-  list.members.push({ key: keyText(cursor, list, start, keyEnd, isEscaped), memberStart: start, valueStart, valueEnd: failed });
-  return valueStart;
-}
-
-function keyText({ bytes }: Cursor, list: MemberList, start: number, end: number, isEscaped: boolean): string {
-  list.buffer ??= Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (isEscaped) return JSON.parse(list.buffer.toString('utf8', start, end)) as string;
-  return list.buffer.toString('utf8', start + 1, end - 1);
-}
-
-function endMember({ members }: MemberList, at: number): void {
-  // A look-up at -1, for a top-level array, would cost more than all else.
-  if (members.length > 0) (members[members.length - 1] as OpenMember).valueEnd = at;
-}
-
-function skipScalar(cursor: Cursor, at: number, byte: number | undefined): number {
-  if (byte === quote) return skipString(cursor, at + 1);
-  if (byte !== undefined && (byte === 0x2d || (byte >= 0x30 && byte <= 0x39))) return skipNumber(cursor, at);
-  return skipWord(cursor, at);
-}
-
 function typeAt(bytes: Uint8Array, start: number): JsonType {
   switch (bytes[start]) {
-    case openObject:
+    case 0x7b:
       return 'object';
-    case openArray:
+    case 0x5b:
       return 'array';
-    case quote:
+    case 0x22:
       return 'string';
     case 0x74:
     case 0x66:
@@ -208,21 +189,4 @@ function typeAt(bytes: Uint8Array, start: number): JsonType {
     default:
       return 'number';
   }
-}
-
-/** Near enough to find it: at most three bytes before the first sequence that is not UTF-8. */
-function firstInvalidUtf8(bytes: Uint8Array): number {
-  let valid = 0;
-  let invalid = bytes.length;
-  while (invalid - valid > 1) {
-    const middle = (valid + invalid) >> 1;
-    if (isUtf8Prefix(bytes.subarray(0, middle))) valid = middle;
-    else invalid = middle;
-  }
-  return valid;
-}
-
-/** Whether it is UTF-8 but for a sequence that is cut off at the end. */
-function isUtf8Prefix(bytes: Uint8Array): boolean {
-  return [0, 1, 2, 3].some((cut) => cut <= bytes.length && isUtf8(bytes.subarray(0, bytes.length - cut)));
 }

@@ -15,7 +15,8 @@ const failed = -1;
 
 /** Where a scan is and what it has seen. */
 export interface Cursor {
-  readonly bytes: Uint8Array;
+  /** Replaced by a longer view when more of a text has come. */
+  bytes: Uint8Array;
   readonly allowNonFinite: boolean;
   /** All bytes of strings, or-ed: below 0x80 when the text is ASCII and needs no check of its UTF-8. */
   seen: number;
@@ -25,6 +26,10 @@ export interface Cursor {
   nonFinite: boolean;
   failure: { readonly offset: number; readonly reason: string } | undefined;
   words: Words | undefined;
+  /** The string at whose end the bytes ended: where it began, how far it was read, and whether it had an escape by then. */
+  heldFrom: number;
+  heldAt: number;
+  heldEscape: boolean;
 }
 
 /** The bytes four at a time, as far as they are aligned; `first` is the offset of word 0. */
@@ -43,6 +48,9 @@ export function createCursor(bytes: Uint8Array, allowNonFinite: boolean): Cursor
     nonFinite: false,
     failure: undefined,
     words: undefined,
+    heldFrom: failed,
+    heldAt: failed,
+    heldEscape: false,
   };
 }
 
@@ -77,6 +85,10 @@ export function skipString(cursor: Cursor, from: number): number {
   let plainBytes = 0;
   let at = from;
   cursor.hasEscape = false;
+  if (from === cursor.heldFrom) {
+    at = cursor.heldAt;
+    cursor.hasEscape = cursor.heldEscape;
+  }
   while (at < length) {
     const byte = bytes[at] as number;
     if (byte === quote) {
@@ -84,8 +96,9 @@ export function skipString(cursor: Cursor, from: number): number {
       return at + 1;
     }
     if (byte === backslash) {
-      at = skipEscape(cursor, at);
-      if (at === failed) return failed;
+      const next = skipEscape(cursor, at);
+      if (next === failed) return hold(cursor, from, at, seen);
+      at = next;
       plainBytes = 0;
       continue;
     }
@@ -98,7 +111,17 @@ export function skipString(cursor: Cursor, from: number): number {
       plainBytes = 0;
     }
   }
-  return fail(cursor, length, 'a string is not ended');
+  fail(cursor, length, 'a string is not ended');
+  return hold(cursor, from, at, seen);
+}
+
+/** So that a long string that comes in many pieces is read once. */
+function hold(cursor: Cursor, from: number, at: number, seen: number): typeof failed {
+  cursor.seen |= seen;
+  cursor.heldFrom = from;
+  cursor.heldAt = at;
+  cursor.heldEscape = cursor.hasEscape;
+  return failed;
 }
 
 function skipEscape(cursor: Cursor, at: number): number {
