@@ -8,6 +8,7 @@ export type BwrapWord = string | { readonly content: string | Uint8Array } | { r
 
 /** Inside, whoever the process is outside. */
 const insideUser = '65534';
+const insideHostName = 'connector';
 const devices = ['null', 'zero', 'full', 'random', 'urandom'] as const;
 const deviceFolderBytesMax = 65_536;
 /** Shared memory is memory; few programs need any. */
@@ -45,7 +46,7 @@ export function needsHelper({ network }: SandboxPlan): boolean {
 function namespaces(plan: SandboxPlan): readonly BwrapWord[] {
   return [
     ...['--unshare-all', '--unshare-user', ...(plan.network.isHostShared ? ['--share-net'] : [])],
-    ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL', '--uid', insideUser, '--gid', insideUser, '--hostname', 'connector'],
+    ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL', '--uid', insideUser, '--gid', insideUser, '--hostname', insideHostName],
     // --disable-userns puts the command into a second namespace that does not own the network: the helper could not bind below 1024.
     ...(needsHelper(plan) ? helperCapabilities(plan).flatMap((name) => ['--cap-add', name]) : ['--disable-userns']),
   ];
@@ -69,7 +70,8 @@ function networkFiles({ network }: SandboxPlan): readonly BwrapWord[] {
     return ['/etc/hosts', '/etc/resolv.conf', '/etc/nsswitch.conf'].flatMap((path) => ['--ro-bind-try', path, path]);
   const hosts = network.hosts.map(({ address, name }) => `${address} ${name}\n`).join('');
   return [
-    ...file('/etc/hosts', `127.0.0.1 localhost\n${hosts}`),
+    // Its own name too: mail clients and JVMs look it up, and would be told of a denial that nobody can make sense of.
+    ...file('/etc/hosts', `127.0.0.1 localhost ${insideHostName}\n${hosts}`),
     // Answered by the gateway’s responder where there is one; else refused at once.
     ...file('/etc/resolv.conf', 'nameserver 127.0.0.1\noptions timeout:5 attempts:1\n'),
     ...file('/etc/nsswitch.conf', 'passwd: files\ngroup: files\nhosts: files dns\n'),

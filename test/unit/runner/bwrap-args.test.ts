@@ -94,7 +94,7 @@ describe('the network', () => {
     expect(line(words)).toContain('--disable-userns');
     expect(line(words)).not.toContain('--cap-add');
     expect(line(words)).not.toContain('--share-net');
-    expect(fileAt(words, '/etc/hosts')).toBe('127.0.0.1 localhost\n');
+    expect(fileAt(words, '/etc/hosts')).toBe('127.0.0.1 localhost connector\n');
     expect(firstProgram(plan)).toEqual(['/bin/sh', inside.connectorScript]);
   });
 
