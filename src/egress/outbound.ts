@@ -147,7 +147,8 @@ interface Watched {
 function watch({ context, subject, startedAt, target, release, dialled }: Watched): Outbound {
   const { limits, audit, signal } = context;
   const { socket, address } = dialled;
-  const before = { sent: socket.bytesWritten, received: socket.bytesRead };
+  // An upstream proxy's answer does not count; what the host has said before anybody listened does, as the greeting of a mail server.
+  const before = { sent: socket.bytesWritten, received: socket.bytesRead - socket.readableLength };
   let reason: EndReason | undefined;
   let tls: { serverName?: string; isEncryptedHello?: true } = {};
   const end = (why: EndReason): void => {
