@@ -271,6 +271,20 @@ describe('packages that are named', () => {
     });
   });
 
+  it('may lie in a folder of packages, where the one of the connector’s name is taken, or the only one', async () => {
+    await using only = await start(['--package=packages']);
+    expect((await only.invoke('NoInit', '{}')).result).toMatchObject({ spiff: { response: 'no init' } });
+    const { status, stdout } = spawnSync('python3', ['../main.py', '--package=packages', '--package=more', '--manifest', 'more'], {
+      cwd: `${folder}test`,
+    });
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout.toString())).toMatchObject({
+      name: 'more',
+      run: { packages: ['packages', 'more'] },
+      commands: [{ name: 'More' }, {}],
+    });
+  });
+
   it('hide no other one when they cannot be imported as a whole', async () => {
     const broken = mkdtempSync(join(tmpdir(), 'bulkhead-spiff-'));
     try {

@@ -21,7 +21,7 @@ const parameters = 'A call that cannot succeed is 400 and names its parameters; 
 const noEffect = 'A GET or HEAD never runs a command; no client of the engine asks so.';
 const results = 'A result that cannot be passed on is an error of the vocabulary, where the reference answers with a page or not at all.';
 const crashes = 'A result that crashes the engine’s client in a way that no process model can catch is never sent.';
-const auth = 'No connector declares an OAuth application, so there is no such path.';
+const auth = 'OAuth applications are listed, but their consent is not offered, so there is no such path.';
 
 const notFound = { reason: jsonErrors, status: 404, errorCode: 'not_found' };
 const unknownCommand = { reason: named, status: 404, errorCode: 'command_not_found' };
@@ -176,11 +176,11 @@ export const omissions: Readonly<Record<string, string>> = {
     ...['slack_unreachable', 'smtp_port_as_string', 'postgres_delete', 'postgres_dosql_date', 'postgres_dosql_fetch', 'postgres_drop'],
     ...['postgres_insert', 'postgres_no_server', 'postgres_select_bad_operator'],
   ]),
-  ...omit('it is about the form of a Python class or exception, which is for the spiff-python dialect', [
+  ...omit('it is about the form of a Python class or exception; spiff-python/edge.test.ts runs it', [
     ...['kwargs_accepted', 'no_execute', 'no_init', 'no_init_args', 'private_class', 'raise_EdgeError', 'raise_KeyboardInterrupt'],
     'result_unserialisable_v1',
   ]),
-  ...omit('no connector declares an OAuth application yet', [
+  ...omit('OAuth consent is not offered; spiff-python/packages.test.ts runs xero_auths', [
     ...['auth_begin', 'auth_begin_2', 'auth_begin_bad_auth', 'auth_begin_no_redirect_url', 'auth_begin_post'],
     ...[
       'auth_begin_unknown_no_redirect_url',
