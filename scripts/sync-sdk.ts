@@ -2,19 +2,21 @@
  * Copies each SDK into the connectors that use it: a connector's folder is complete by itself, since it is mounted or built alone.
  * A connector takes part by having a file of the SDK's name. `--check` copies nothing and exits 1 when a copy is not current.
  */
-import { copyFileSync, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const images = fileURLToPath(new URL('../connector-images/', import.meta.url));
+const root = fileURLToPath(new URL('..', import.meta.url));
+const sdk = `${root}connector-images/sdk`;
 
 /** Paths of copies that differ from their source. */
 export function staleCopies(): readonly { readonly source: string; readonly copy: string }[] {
-  return readdirSync(`${images}sdk`)
+  const folders = globSync(['connector-images/*', 'examples/*/connectors/*'], { cwd: root }).map((folder) => `${root}${folder}`);
+  return readdirSync(sdk)
     .filter((file) => !file.includes('.test.'))
     .flatMap((file) =>
-      readdirSync(images)
-        .filter((connector) => connector !== 'sdk' && existsSync(`${images}${connector}/${file}`))
-        .map((connector) => ({ source: `${images}sdk/${file}`, copy: `${images}${connector}/${file}` })),
+      folders
+        .filter((folder) => folder !== sdk && existsSync(`${folder}/${file}`))
+        .map((folder) => ({ source: `${sdk}/${file}`, copy: `${folder}/${file}` })),
     )
     .filter(({ source, copy }) => !readFileSync(source).equals(readFileSync(copy)));
 }

@@ -1,0 +1,371 @@
+/**
+ * Bulkhead's connector SDK for Node >= 24: one file, no dependency, copied beside the connector (scripts/sync-sdk.ts).
+ *
+ *     import { serve } from './bulkhead.ts';
+ *     serve({ commands: { Greet: (input) => ({ greeting: `Hello ${input['name']}` }) } });
+ *
+ * Import it first: from then on whatever is printed to stdout goes to stderr, where it becomes log lines, because stdout belongs to
+ * the protocol (docs/protocol.md). A child process must not inherit stdout either: give it `stdio: ['ignore', 2, 2]`.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Writable } from 'node:stream';
+
+export type Handler = (input: Input, context: Context) => unknown;
+export type Input = Readonly<Record<string, unknown>>;
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+export interface ServeOptions {
+  /** What to run, by the names in connector.yaml. What a handler returns is the body of the answer; `reply()` says more. */
+  readonly commands: Readonly<Record<string, Handler>>;
+  /** Invocations this process takes at once. Default 64. */
+  readonly concurrency?: number;
+  readonly version?: string;
+  /** Runs once, before the first invocation; a failure stops the start, with its message. */
+  readonly start?: (setup: Setup) => unknown;
+  /** Runs once, when the proxy says that nothing more will come. */
+  readonly close?: () => unknown;
+}
+
+export interface Setup {
+  /** The deployer's `settings`. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** The secrets that the config grants, by the names that connector.yaml requests. */
+  readonly secrets: Readonly<Record<string, string>>;
+}
+
+export interface Context extends Setup {
+  readonly invocationId: string;
+  /** When the answer stops being of use: milliseconds since the epoch. */
+  readonly deadline: number;
+  readonly attempt: number;
+  readonly traceparent?: string;
+  /** The engine's data: present only where connector.yaml names it in `context`. */
+  readonly taskData?: unknown;
+  readonly processInstanceId?: unknown;
+  readonly processModelIdentifier?: unknown;
+  readonly taskId?: unknown;
+  readonly callbackUrl?: unknown;
+  /** Aborts when the answer is no longer wanted. */
+  readonly signal: AbortSignal;
+  /** Each parameter as the caller wrote it. Put one anywhere in the answer, and it comes out unaltered: 1e400, 1.0 and all digits. */
+  readonly text: Readonly<Record<string, JsonText>>;
+  log(level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>): void;
+  progress(progress: number, total?: number, message?: string): void;
+}
+
+/** A failure with a name that a process model can catch by a boundary event. */
+export class ConnectorError extends Error {
+  override readonly name = 'ConnectorError';
+  readonly data: ErrorData;
+
+  constructor(message: string, data: ErrorData & { readonly cause?: unknown } = {}) {
+    const { cause, ...rest } = data;
+    super(message, cause === undefined ? undefined : { cause });
+    this.data = rest;
+  }
+}
+
+export interface ErrorData {
+  /** Letters, digits and `_.:-`, at most 128. Default: `ConnectorError`. */
+  readonly errorCode?: string;
+  /** 400 to 599. The engine retries 429 and 5xx. */
+  readonly httpStatus?: number;
+  readonly retryable?: boolean;
+  readonly detail?: unknown;
+}
+
+export interface ReplyFields {
+  readonly body?: unknown;
+  readonly mimetype?: string;
+  readonly httpStatus?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Lines for the modeler. */
+  readonly logs?: readonly string[];
+  /** A result in the engine's own form, instead of `body`. */
+  readonly spiff?: unknown;
+  /** The work goes on after this answer; the connector itself will call `context.callbackUrl`. */
+  readonly accepted?: boolean;
+}
+
+/** An answer that is more than a body. */
+export function reply(fields: ReplyFields): unknown {
+  return new Reply(fields);
+}
+
+class Reply {
+  readonly fields: ReplyFields;
+
+  constructor(fields: ReplyFields) {
+    this.fields = fields;
+  }
+}
+
+/** One JSON value as its own text. `JSON.parse` would lose digits (`1.0`, 1e400, long integers) and the order of keys such as "10", "9". */
+export class JsonText {
+  // Set only while `stringify` runs, which is synchronous: it turns a JsonText met there into a mark that is replaced afterwards.
+  static #splices: { readonly mark: string; readonly sources: string[] } | undefined;
+  readonly source: string;
+
+  constructor(source: string) {
+    this.source = source;
+  }
+
+  /** JSON of a value in which every JsonText appears as its own text. */
+  static stringify(value: unknown): string {
+    const outer = JsonText.#splices;
+    // The mark is chosen here and now, so nothing in the value can contain it.
+    const splices = { mark: randomUUID(), sources: [] as string[] };
+    JsonText.#splices = splices;
+    try {
+      const json = JSON.stringify(value) ?? 'null';
+      if (splices.sources.length === 0) return json;
+      return json.replace(new RegExp(`"${splices.mark}:(\\d+)"`, 'g'), (_, index) => splices.sources[Number(index)] as string);
+    } finally {
+      JsonText.#splices = outer;
+    }
+  }
+
+  /** Also for a plain JSON.stringify: digits are kept there, only the order of number-like keys is not. */
+  toJSON(): unknown {
+    const splices = JsonText.#splices;
+    if (splices === undefined) return JSON.parse(this.source, keepDigits);
+    return `${splices.mark}:${splices.sources.push(this.source) - 1}`;
+  }
+
+  parse(): unknown {
+    return JSON.parse(this.source);
+  }
+
+  /** The members of an object, or nothing for any other value. Of members with one name the last counts. */
+  members(): Readonly<Record<string, JsonText>> {
+    const found: Record<string, JsonText> = Object.create(null);
+    for (const [name, value] of children(this.source, '{')) found[JSON.parse(name) as string] = new JsonText(value);
+    return found;
+  }
+
+  /** The members of an object in their order; names are JSON strings as written. */
+  entries(): readonly (readonly [name: string, value: JsonText])[] {
+    return [...children(this.source, '{')].map(([name, value]) => [name, new JsonText(value)] as const);
+  }
+
+  /** The items of an array, or nothing for any other value. */
+  items(): readonly JsonText[] {
+    return [...children(this.source, '[')].map(([, value]) => new JsonText(value));
+  }
+
+  toString(): string {
+    return this.source;
+  }
+}
+
+interface RawJson {
+  rawJSON(text: string): unknown;
+}
+
+function keepDigits(this: unknown, _key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  const source = context?.source;
+  if (typeof value !== 'number' || source === undefined || String(value) === source) return value;
+  return (JSON as unknown as RawJson).rawJSON(source);
+}
+
+/** Splits one container of checked JSON into its direct children. Linear; whitespace around values is left off. */
+function* children(source: string, opening: '{' | '['): Generator<readonly [name: string, value: string]> {
+  let at = skipSpace(source, 0);
+  if (source[at] !== opening) return;
+  at = skipSpace(source, at + 1);
+  while (at < source.length && source[at] !== '}' && source[at] !== ']') {
+    let name = '';
+    if (opening === '{') {
+      const nameEnd = valueEnd(source, at);
+      name = source.slice(at, nameEnd);
+      at = skipSpace(source, skipSpace(source, nameEnd) + 1);
+    }
+    const end = valueEnd(source, at);
+    yield [name, source.slice(at, end)];
+    at = skipSpace(source, end);
+    if (source[at] === ',') at = skipSpace(source, at + 1);
+  }
+}
+
+function skipSpace(source: string, from: number): number {
+  let at = from;
+  while (at < source.length && source.charCodeAt(at) <= 0x20) at += 1;
+  return at;
+}
+
+/** Where the value that begins at `from` ends. */
+function valueEnd(source: string, from: number): number {
+  let depth = 0;
+  let at = from;
+  while (at < source.length) {
+    const code = source.charCodeAt(at);
+    if (code === 0x22) {
+      at = stringEnd(source, at);
+      if (depth === 0) return at;
+      continue;
+    }
+    if (code === 0x7b || code === 0x5b) depth += 1;
+    else if (code === 0x7d || code === 0x5d) {
+      if (depth === 0) return at;
+      depth -= 1;
+      if (depth === 0) return at + 1;
+    } else if (depth === 0 && (code === 0x2c || code === 0x3a || code <= 0x20)) return at;
+    at += 1;
+  }
+  return at;
+}
+
+function stringEnd(source: string, from: number): number {
+  let at = from + 1;
+  while (at < source.length) {
+    const code = source.charCodeAt(at);
+    if (code === 0x22) return at + 1;
+    at += code === 0x5c ? 2 : 1;
+  }
+  return source.length;
+}
+
+// The one thing that happens at import, before any code of the connector can print.
+const protocolOut = takeStdout();
+
+function takeStdout(): Writable {
+  const { stdout, stderr } = process;
+  Object.defineProperty(process, 'stdout', { get: () => stderr, configurable: true, enumerable: true });
+  Reflect.set(console, '_stdout', stderr);
+  return stdout;
+}
+
+interface Request {
+  readonly id: string;
+  readonly method: string;
+  readonly params: { readonly [key: string]: unknown };
+}
+
+/** Answers the proxy until stdin ends, then ends the process. */
+export function serve(options: ServeOptions): void {
+  const send = batchedWriter();
+  const running = new Map<string, AbortController>();
+  let setup: Setup = { config: {}, secrets: {} };
+
+  const answer = (id: string, work: () => unknown): Promise<void> =>
+    settle(work).then((outcome) => send(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},${outcome}}\n`));
+
+  const initialize = async (params: Request['params']) => {
+    setup = { config: params['config'], secrets: params['secrets'] } as Setup;
+    await options.start?.(setup);
+    return {
+      protocol: 1,
+      version: options.version,
+      commands: Object.keys(options.commands).map((name) => ({ name })),
+      concurrency: options.concurrency ?? 64,
+    };
+  };
+
+  const invoke = async ({ id, params }: Request, line: string): Promise<void> => {
+    const { command, input, context } = params as { command: string; input: Input; context: { invocationId: string } };
+    const controller = new AbortController();
+    running.set(context.invocationId, controller);
+    const handler = Object.hasOwn(options.commands, command) ? options.commands[command] : undefined;
+    await answer(id, async () => {
+      if (handler === undefined) throw new ConnectorError(`This connector has no command ${command}.`, { errorCode: 'command_not_found' });
+      const answered = await handler(input, contextOf(context, setup, controller.signal, line, send));
+      return answered instanceof Reply ? answered.fields : { body: answered ?? null };
+    });
+    running.delete(context.invocationId);
+  };
+
+  const receive = (line: string) => {
+    const message = JSON.parse(line) as Request;
+    if (message.method === 'invoke') void invoke(message, line);
+    else if (message.method === 'cancel')
+      running.get(message.params['invocationId'] as string)?.abort(new Error(String(message.params['reason'])));
+    else if (message.method === 'initialize') void answer(message.id, () => initialize(message.params));
+    else if (message.method === 'shutdown') void answer(message.id, () => Promise.resolve(options.close?.()).then(() => ({})));
+    else if (message.id !== undefined) void answer(message.id, () => ({}));
+  };
+
+  readLines(receive, () => void finish(running));
+  protocolOut.on('error', () => process.exit(1));
+}
+
+/** Lets what runs answer, for a while, and ends the process: nobody can send anything any more. */
+async function finish(running: ReadonlyMap<string, AbortController>): Promise<void> {
+  const drainTimeoutMs = 2_000;
+  const end = Date.now() + drainTimeoutMs;
+  while (running.size > 0 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
+  for (const controller of running.values()) controller.abort(new Error('stdin ended'));
+  // Two turns: the last answers are in the batch of this one.
+  setImmediate(() => setImmediate(() => protocolOut.end(() => process.exit(0))));
+}
+
+async function settle(work: () => unknown): Promise<string> {
+  try {
+    return `"result":${JsonText.stringify(await work())}`;
+  } catch (error) {
+    const { message, data } = describe(error);
+    return `"error":${JsonText.stringify({ code: -32000, message, data })}`;
+  }
+}
+
+function describe(error: unknown): { readonly message: string; readonly data: ErrorData } {
+  if (error instanceof ConnectorError) return { message: error.message, data: { errorCode: error.name, ...error.data } };
+  if (!(error instanceof Error)) return { message: String(error), data: {} };
+  console.error(error);
+  return { message: error.message, data: /^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$/.test(error.name) ? { errorCode: error.name } : {} };
+}
+
+function contextOf(
+  given: { readonly invocationId: string },
+  setup: Setup,
+  signal: AbortSignal,
+  line: string,
+  send: (line: string) => void,
+): Context {
+  const { invocationId } = given;
+  const notify = (method: string, params: object) =>
+    send(`${JsonText.stringify({ jsonrpc: '2.0', method, params: { invocationId, ...params } })}\n`);
+  let text: Readonly<Record<string, JsonText>> | undefined;
+  return {
+    ...(given as Context),
+    ...setup,
+    signal,
+    log: (level, message, fields) => notify('log', { level, message, fields }),
+    progress: (progress, total, message) => notify('progress', { progress, total, message }),
+    // Split only when asked for: most commands are content with the parsed input.
+    get text() {
+      text ??= new JsonText(line).members()['params']?.members()['input']?.members() ?? {};
+      return text;
+    },
+  };
+}
+
+/** Whatever is sent within one turn of the event loop becomes one write. */
+function batchedWriter(): (line: string) => void {
+  let batch = '';
+  const flush = () => {
+    const lines = batch;
+    batch = '';
+    protocolOut.write(lines);
+  };
+  return (line) => {
+    if (batch === '') setImmediate(flush);
+    batch += line;
+  };
+}
+
+/** Linear in the bytes: the chunks of a long line are put together once, when it ends. */
+function readLines(receive: (line: string) => void, end: () => void): void {
+  let held: Buffer[] = [];
+  process.stdin.on('data', (chunk: Buffer) => {
+    let from = 0;
+    for (let lf = chunk.indexOf(0x0a); lf !== -1; lf = chunk.indexOf(0x0a, from)) {
+      const piece = chunk.subarray(from, lf);
+      const line = held.length === 0 ? piece : Buffer.concat([...held, piece]);
+      held = [];
+      from = lf + 1;
+      if (line.length > 0) receive(line.toString());
+    }
+    if (from < chunk.length) held.push(chunk.subarray(from));
+  });
+  process.stdin.on('end', end);
+}

@@ -1,0 +1,314 @@
+"""Bulkhead's connector SDK for Python >= 3.9: one file, standard library only, copied beside the connector.
+
+    from bulkhead import command, serve
+
+    @command
+    def Greet(input, ctx):
+        return {"greeting": "Hello " + input["name"]}
+
+    serve()
+
+Import it first: from then on whatever is printed to stdout goes to stderr, where it becomes log lines, because stdout belongs to the
+protocol (docs/protocol.md). Child processes inherit it that way too.
+
+Values are kept as they came: integers of any length, 1.0, 1E2, 1e400, -0.0, the order of keys, lone surrogates.
+"""
+import concurrent.futures
+import json
+import os
+import re
+import sys
+import threading
+import time
+import traceback
+
+# Before any code of the connector can print: the protocol gets a private descriptor, and descriptor 1 becomes stderr.
+sys.stdout.flush()
+_protocol_fd = os.dup(1)
+os.dup2(2, 1)
+sys.stdout.reconfigure(line_buffering=True)
+
+_commands = {}
+_ERROR_CODE = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}\Z")
+_DRAIN_TIMEOUT_S = 2.0
+
+
+class ConnectorError(Exception):
+    """A failure with a name that a process model can catch by a boundary event.
+
+    error_code: letters, digits and _.:- (at most 128). http_status: 400 to 599; the engine retries 429 and 5xx.
+    """
+
+    def __init__(self, message, error_code="ConnectorError", http_status=None, retryable=None, detail=None):
+        super().__init__(message)
+        self.data = {"errorCode": error_code, "httpStatus": http_status, "retryable": retryable, "detail": detail}
+
+
+class Reply:
+    """An answer that is more than a body. `spiff` is a result in the engine's own form, instead of `body`."""
+
+    def __init__(self, body=None, *, mimetype=None, http_status=None, headers=None, logs=None, spiff=None, accepted=None):
+        fields = {"mimetype": mimetype, "httpStatus": http_status, "headers": headers, "logs": logs, "accepted": accepted}
+        self.fields = {"body": body} if spiff is None else {"spiff": spiff}
+        self.fields.update((name, value) for name, value in fields.items() if value is not None)
+
+
+class JsonText:
+    """One JSON value as its own text; put it anywhere in an answer."""
+
+    def __init__(self, source):
+        self.json_text = source
+
+
+class ExactFloat(float):
+    """A number whose text Python would write differently: 1E2, 1e400, 0.10. It calculates as the float it is."""
+
+    json_text = ""
+
+
+class ExactInt(int):
+    """-0, which Python would write as 0."""
+
+    json_text = ""
+
+
+class Context:
+    """What a command is told beside its input; the engine's data is present only where connector.yaml names it in `context`."""
+
+    def __init__(self, given, setup, server):
+        self.invocation_id = given["invocationId"]
+        #: When the answer stops being of use: milliseconds since the epoch.
+        self.deadline = given.get("deadline")
+        self.attempt = given.get("attempt", 1)
+        self.traceparent = given.get("traceparent")
+        self.task_data = given.get("taskData")
+        self.process_instance_id = given.get("processInstanceId")
+        self.process_model_identifier = given.get("processModelIdentifier")
+        self.task_id = given.get("taskId")
+        self.callback_url = given.get("callbackUrl")
+        #: The deployer's `settings`, and the secrets that the config grants.
+        self.config = setup["config"]
+        self.secrets = setup["secrets"]
+        #: Set when the answer is no longer wanted.
+        self.cancelled = threading.Event()
+        self._server = server
+
+    def remaining_s(self):
+        """Seconds until the deadline, for the timeout of a client library; never below 0."""
+        return max(0.0, self.deadline / 1000 - time.time())
+
+    def log(self, level, message, **fields):
+        """level: debug, info, warn or error."""
+        self._server.notify("log", {"invocationId": self.invocation_id, "level": level, "message": message, "fields": fields})
+
+    def progress(self, progress, total=None, message=None):
+        given = {"invocationId": self.invocation_id, "progress": progress, "total": total, "message": message}
+        self._server.notify("progress", {name: value for name, value in given.items() if value is not None})
+
+
+def command(function):
+    """Makes a function a command: its name is the command's, its result the body of the answer (or a Reply)."""
+    _commands[function.__name__] = function
+    return function
+
+
+def serve(concurrency=8, version=None, start=None, close=None):
+    """Answers the proxy until stdin ends, then ends the process.
+
+    concurrency: invocations at once, each in a thread of its own; with 1 they run on the main thread, without any.
+    start(config, secrets) runs once before the first invocation, close() once after the last.
+    """
+    Server(concurrency, version, start, close).run()
+
+
+def print_result(text):
+    """For a program that has a use beside serving: a line on the real stdout."""
+    os.write(_protocol_fd, (text + "\n").encode())
+
+
+class Server:
+    """What serve() runs; a host of other people's commands may want its own `initialize`, `run_command` or `read_json`."""
+
+    def __init__(self, concurrency, version=None, start=None, close=None):
+        self._concurrency = concurrency
+        self._version = version
+        self._start = start
+        self._close = close
+        self._setup = {"config": {}, "secrets": {}}
+        self._running = {}
+        self._lock = threading.Lock()
+
+    def run(self):
+        pool = concurrent.futures.ThreadPoolExecutor(self._concurrency) if self._concurrency > 1 else None
+        source = os.fdopen(os.dup(0), "rb", 1 << 16)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        for line in source:
+            if line.strip():
+                self._read(line, pool)
+        self._finish()
+
+    def notify(self, method, params):
+        self._send('{"jsonrpc":"2.0","method":"%s","params":%s}\n' % (method, dumps(params)))
+
+    def _read(self, line, pool):
+        try:
+            message = self.read_json(line)
+        except (RecursionError, ValueError) as error:
+            # Nested deeper than Python reads: that invocation fails, not the process with all the others.
+            request_id = re.search(rb'"id"\s*:\s*"([^"\\]*)"', line[:512])
+            if request_id is None:
+                raise
+            failure = ConnectorError("The message cannot be read: %s." % error, type(error).__name__)
+            self._send('{"jsonrpc":"2.0","id":"%s","error":%s}\n' % (request_id.group(1).decode(), dumps(_describe(failure))))
+        else:
+            self._receive(message, pool)
+
+    def _receive(self, message, pool):
+        method, params = message.get("method"), message.get("params")
+        if method == "invoke":
+            context = Context(params["context"], self._setup, self)
+            self._running[context.invocation_id] = context
+            if pool is None:
+                self._invoke(message["id"], params, context)
+            else:
+                pool.submit(self._invoke, message["id"], params, context)
+        elif method == "cancel":
+            context = self._running.get(params["invocationId"])
+            if context is not None:
+                context.cancelled.set()
+        elif method == "initialize":
+            self._answer(message["id"], self.initialize, params)
+        elif method == "shutdown":
+            self._answer(message["id"], lambda: (self._close and self._close()) and {} or {})
+        elif "id" in message:
+            self._answer(message["id"], dict)
+
+    def initialize(self, params):
+        self._setup = params
+        if self._start is not None:
+            self._start(params["config"], params["secrets"])
+        known = [{"name": name} for name in _commands]
+        ready = {"protocol": 1, "commands": known, "concurrency": self._concurrency}
+        return ready if self._version is None else dict(ready, version=self._version)
+
+    def read_json(self, line):
+        return loads(line)
+
+    def run_command(self, params, context):
+        """Gives the `result` of the answer, or raises."""
+        function = _commands.get(params["command"])
+        if function is None:
+            raise ConnectorError("This connector has no command %s." % params["command"], "command_not_found")
+        result = function(params["input"], context)
+        if hasattr(result, "__await__"):
+            import asyncio  # a third of the time that this file takes to load, and most connectors have no use for it
+
+            result = asyncio.run(_awaited(result))
+        return result.fields if isinstance(result, Reply) else {"body": result}
+
+    def _invoke(self, request_id, params, context):
+        try:
+            self._answer(request_id, self.run_command, params, context)
+        finally:
+            self._running.pop(context.invocation_id, None)
+
+    def _answer(self, request_id, work, *arguments):
+        try:
+            outcome = '"result":' + dumps(work(*arguments))
+        except BaseException as error:  # SystemExit too: one command must not end the others' process
+            outcome = '"error":' + dumps(_describe(error))
+        self._send('{"jsonrpc":"2.0","id":%s,%s}\n' % (json.dumps(request_id), outcome))
+
+    def _send(self, line):
+        data = memoryview(line.encode("ascii", "backslashreplace"))
+        with self._lock:
+            try:
+                while data:
+                    data = data[os.write(_protocol_fd, data):]
+            except BrokenPipeError:
+                os._exit(1)
+
+    def _finish(self):
+        """Lets what runs answer, for a while: nobody can send anything any more. Threads do not hold the process up."""
+        end = time.monotonic() + _DRAIN_TIMEOUT_S
+        while self._running and time.monotonic() < end:
+            time.sleep(0.005)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+async def _awaited(awaitable):
+    return await awaitable
+
+
+def _describe(error):
+    if isinstance(error, ConnectorError):
+        data = error.data
+    else:
+        traceback.print_exception(type(error), error, error.__traceback__)
+        name = type(error).__name__
+        data = {"errorCode": name if _ERROR_CODE.match(name) else None}
+    return {"code": -32000, "message": str(error), "data": {name: value for name, value in data.items() if value is not None}}
+
+
+# ---- JSON that keeps numbers as they were -------------------------------------------------------------------------------------
+
+_DIGITS_MAX = 4000  # Python refuses to read longer integers, since reading them takes quadratic time
+_exact_seen = False
+
+
+def loads(line):
+    """json.loads, except that a number Python would write differently keeps its text."""
+    # The hook for integers costs a call a number, so it is used only where "-0" or a very long integer may be.
+    if b"-0" in line:
+        return json.loads(line, parse_float=_exact_float, parse_int=_exact_int)
+    try:
+        return json.loads(line, parse_float=_exact_float)
+    except ValueError:
+        return json.loads(line, parse_float=_exact_float, parse_int=_exact_int)
+
+
+def dumps(value):
+    """Compact JSON in ASCII. NaN and infinities that the connector itself made are a ValueError: JSON has none."""
+    if not _exact_seen and not isinstance(value, JsonText):
+        try:
+            return json.dumps(value, separators=(",", ":"), allow_nan=False)
+        except TypeError:
+            pass  # perhaps a JsonText inside
+    texts = []
+    mark = os.urandom(16).hex()  # chosen here and now, so nothing in the value can contain it
+    marked = json.dumps(_marked(value, mark, texts), separators=(",", ":"), allow_nan=False)
+    return re.sub('"%s:(\\d+)"' % mark, lambda found: texts[int(found.group(1))], marked)
+
+
+def _marked(value, mark, texts):
+    """A copy in which whatever has a text of its own is a mark: the C encoder ignores __repr__ of numbers' subclasses."""
+    if isinstance(value, dict):
+        return {name: _marked(item, mark, texts) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_marked(item, mark, texts) for item in value]
+    if isinstance(value, (ExactFloat, ExactInt, JsonText)):
+        texts.append(value.json_text)
+        return "%s:%d" % (mark, len(texts) - 1)
+    return value
+
+
+def _exact_float(text):
+    value = float(text)
+    return value if repr(value) == text else _keeping(ExactFloat(text), text)
+
+
+def _exact_int(text):
+    if text == "-0":
+        return _keeping(ExactInt(0), text)
+    return int(text) if len(text) < _DIGITS_MAX else _keeping(ExactFloat(text), text)
+
+
+def _keeping(number, text):
+    global _exact_seen
+    _exact_seen = True
+    number.json_text = text
+    return number
