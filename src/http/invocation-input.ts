@@ -5,6 +5,7 @@ import { cutMembers, type JsonText, jsonTextOf, memberText } from '../lib/json-t
 import type { ContextName } from '../manifest/manifest.ts';
 import type { ParameterCheck } from '../manifest/parameters.ts';
 import type { EngineData } from '../worker/invocation.ts';
+import type { ReceivedBody } from './request-body.ts';
 import { toUtf8 } from './text-encoding.ts';
 
 /** What of a command decides how its request body is read. */
@@ -24,10 +25,10 @@ export interface InvocationInput {
  * A request body as the connector gets it: without the engine’s members, of which it gets those that its context names. Nothing is
  * parsed but, for the check of types, a copy. Throws `invalid_request`, `invalid_parameters` or `payload_too_large`.
  */
-export function readInput(body: Buffer, rules: InputRules): InvocationInput {
+export function readInput({ bytes: body, scan: begun }: ReceivedBody, rules: InputRules): InvocationInput {
   if (body.length === 0) throw new ProxyError('invalid_request', 'The request body is empty; send one JSON object in UTF-8.');
   const bytes = toUtf8(body);
-  const scan = scanJson(bytes, rules);
+  const scan = begun === undefined ? scanJson(bytes, rules) : begun.finish(bytes);
   if (!scan.ok) throw new ProxyError('invalid_request', `The request body is not JSON at byte ${scan.offset}: ${scan.reason}.`);
   if (scan.type !== 'object') return emptyInput(bytes, scan, rules);
 

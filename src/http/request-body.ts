@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ProxyError } from '../errors.ts';
 import type { Deadlines } from '../lib/deadlines.ts';
+import { GrowingBuffer } from '../lib/growing-buffer.ts';
+import { GrowingScan, type ScanOptions } from '../lib/json-scan.ts';
+import { utf8MarkBytes } from './text-encoding.ts';
 
 export interface BodyLimits {
   readonly bodyBytesMax: number;
@@ -12,16 +15,23 @@ export interface BodyOptions {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
   readonly limits: BodyLimits;
+  readonly scanOptions: ScanOptions;
   readonly deadlines: Deadlines;
 }
 
+export interface ReceivedBody {
+  readonly bytes: Buffer;
+  /** Of a body that came in several chunks and is UTF-8: begun meanwhile, behind a byte order mark. It is to be finished with the whole. */
+  readonly scan?: GrowingScan | undefined;
+}
+
 /**
- * The whole body of a request as one buffer. Rejects with `payload_too_large` as soon as it is known to be too large, without reading
+ * The whole body of a request as one buffer, with the scan of it where it is large. Rejects with `payload_too_large` as soon as it is known to be too large, without reading
  * on; with `request_timeout`; with `cancelled` when the client goes away.
  */
-export function readBody({ incoming, outgoing, limits, deadlines }: BodyOptions): Promise<Buffer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-  const gathered = gatherChunks(incoming.headers['content-length'], limits.bodyBytesMax);
+export function readBody({ incoming, outgoing, limits, scanOptions, deadlines }: BodyOptions): Promise<ReceivedBody> {
+  const { promise, resolve, reject } = Promise.withResolvers<ReceivedBody>();
+  const gathered = gatherChunks(incoming.headers['content-length'], limits.bodyBytesMax, scanOptions);
   if (gathered.isTooLarge()) return Promise.reject(tooLarge(limits));
 
   const onData = (chunk: Buffer): void => {
@@ -55,25 +65,30 @@ interface GatheredChunks {
   /** Whether what came, or what the Content-Length announces, is over the bound. */
   isTooLarge(): boolean;
   add(chunk: Buffer): void;
-  whole(): Buffer;
+  whole(): ReceivedBody;
 }
 
-/** A body in one chunk, which is nearly every one, is not copied; a larger one of known length is put together in place. */
-function gatherChunks(contentLength: string | undefined, bytesMax: number): GatheredChunks {
+/** A body in one chunk, which is nearly every one, is neither copied nor scanned here. */
+function gatherChunks(contentLength: string | undefined, bytesMax: number, scanOptions: ScanOptions): GatheredChunks {
   const declared = Number(contentLength ?? 0);
-  const chunks: Buffer[] = [];
-  let inPlace: Buffer | undefined;
-  let length = 0;
+  const gathered = new GrowingBuffer(bytesMax, declared);
+  let scan: GrowingScan | undefined;
+  let markBytes: number | undefined;
   return {
-    isTooLarge: () => declared > bytesMax || length > bytesMax,
+    isTooLarge: () => declared > bytesMax || gathered.length > bytesMax,
     add(chunk) {
-      const end = length + chunk.length;
-      if (end < declared) inPlace ??= Buffer.allocUnsafeSlow(declared);
-      if (inPlace === undefined) chunks.push(chunk);
-      else chunk.copy(inPlace, length);
-      length = end;
+      const isFirst = gathered.length === 0;
+      gathered.append(chunk);
+      // The first four bytes tell the encoding.
+      if (isFirst || gathered.length < 4 || gathered.length > bytesMax) return;
+      const bytes = gathered.whole();
+      if (scan === undefined) {
+        markBytes = utf8MarkBytes(bytes);
+        scan = new GrowingScan(scanOptions);
+      }
+      if (markBytes !== undefined) scan.advance(bytes.subarray(markBytes));
     },
-    whole: () => inPlace ?? (chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)),
+    whole: () => ({ bytes: gathered.whole(), scan }),
   };
 }
 

@@ -18,6 +18,12 @@ export function toUtf8(bytes: Buffer): Buffer {
   }
 }
 
+/** Bytes of the byte order mark of a text in UTF-8, 0 when it has none; undefined for the other encodings. */
+export function utf8MarkBytes(bytes: Buffer): number | undefined {
+  const { type, markBytes } = encodingOf(bytes);
+  return type === 'utf-8' ? markBytes : undefined;
+}
+
 interface Encoding {
   readonly type: 'utf-8' | 'utf-16le' | 'utf-16be' | 'utf-32le' | 'utf-32be';
   readonly markBytes: number;

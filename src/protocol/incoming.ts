@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { type Member, type ScannedJson, scanJson, scanMembers } from '../lib/json-scan.ts';
+import { GrowingScan, type Member, type ScannedJson, type ScanOptions, type ScanResult, scanJson, scanMembers } from '../lib/json-scan.ts';
 import { type JsonText, memberText, trustJsonText } from '../lib/json-text.ts';
 import { type Breach, escapeUnprintable, excerptOf, type Mask, notAMessage } from './breach.ts';
 import { type Checked, parseChecked } from './checked-parse.ts';
@@ -31,11 +31,38 @@ export type LineReading = { readonly ok: true; readonly message: Incoming } | { 
 
 const idCharactersMax = 64;
 
+/** The scan of a long line whose end is still to come. */
+export interface BegunLine {
+  /** Where it began: at the result of a plain answer, or at 0. */
+  readonly start: number;
+  readonly scan: GrowingScan;
+}
+
+/** `beginning` holds the id, if the line is laid out as usual. */
+export function beginLine(beginning: Buffer, limits: LineLimits): BegunLine {
+  const start = plainStart(beginning)?.start ?? 0;
+  return { start, scan: new GrowingScan(start === 0 ? lineOptions(limits) : resultOptions(limits)) };
+}
+
+/** `line` is all that came so far, without an LF. */
+export function goOnWithLine({ start, scan }: BegunLine, line: Buffer): void {
+  // The last two bytes may be the brace and the CR behind a result.
+  if (line.length > start + 2) scan.advance(line.subarray(start, -2));
+}
+
+function lineOptions({ nestingMax }: LineLimits): ScanOptions {
+  return { nestingMax, allowNonFinite: true, membersMax: messageMembersMax };
+}
+
+function resultOptions({ nestingMax }: LineLimits): ScanOptions {
+  return { nestingMax: nestingMax - 1, membersMax: messageMembersMax };
+}
+
 /** One line without its LF, whose first byte that is not blank is a brace. */
-export function readLine(line: Buffer, limits: LineLimits, mask: Mask): LineReading {
-  const answer = readPlainAnswer(line, limits);
+export function readLine(line: Buffer, limits: LineLimits, mask: Mask, begun?: BegunLine): LineReading {
+  const answer = readPlainAnswer(line, limits, begun);
   if (answer !== undefined) return { ok: true, message: answer };
-  const scan = scanJson(line, { nestingMax: limits.nestingMax, allowNonFinite: true, membersMax: messageMembersMax });
+  const scan = begun?.start === 0 ? begun.scan.finish(line) : scanJson(line, lineOptions(limits));
   if (!scan.ok) return { ok: false, breach: notAMessage(line, mask, `byte ${scan.offset}: ${scan.reason}`) };
   const parts = partsOf(line, scan);
   if (typeof parts === 'string') return violation(parts);
@@ -50,16 +77,23 @@ const layouts = [
   { head: '{"jsonrpc": "2.0", "id": "', middle: '", "result": ' },
 ] as const;
 
-function readPlainAnswer(line: Buffer, limits: LineLimits): Incoming | undefined {
+/** The id, and where the result begins. */
+function plainStart(line: Buffer): { readonly id: string; readonly start: number } | undefined {
   const layout = layouts[line[11] === 0x20 ? 1 : 0];
   const idStart = layout.head.length;
   const id = plainId(line, idStart);
   if (id === undefined || !holdsAt(line, layout.head, 0) || !holdsAt(line, layout.middle, idStart + id.length)) return undefined;
-  const start = idStart + id.length + layout.middle.length;
+  return { id, start: idStart + id.length + layout.middle.length };
+}
+
+function readPlainAnswer(line: Buffer, limits: LineLimits, begun: BegunLine | undefined): Incoming | undefined {
+  const plain = plainStart(line);
+  if (plain === undefined) return undefined;
+  const { id, start } = plain;
   const end = line.length - (line[line.length - 1] === 0x0d ? 2 : 1);
   if (line[end] !== 0x7d) return undefined;
   const value = line.subarray(start, end);
-  const scan = scanJson(value, { nestingMax: limits.nestingMax - 1, membersMax: messageMembersMax });
+  const scan: ScanResult = begun?.start === start ? begun.scan.finish(value) : scanJson(value, resultOptions(limits));
   // What is odd in any way is read again the long way round, which also finds the words for it.
   if (!scan.ok || scan.start !== 0 || scan.hasLineBreak) return undefined;
   return { type: 'result', id, result: trustJsonText(value.subarray(0, scan.end)), members: scan.members, lineBytes: line.length };

@@ -1,7 +1,7 @@
+import { GrowingBuffer } from '../lib/growing-buffer.ts';
 import { type Breach, excerptBytes, type Mask, notAMessage, tooLarge } from './breach.ts';
-import { type Incoming, idOfBeginning, readLine } from './incoming.ts';
+import { type BegunLine, beginLine, goOnWithLine, type Incoming, idOfBeginning, readLine } from './incoming.ts';
 import type { LineLimits } from './limits.ts';
-import { LineBuffer } from './line-buffer.ts';
 
 export type { Breach } from './breach.ts';
 export type { Incoming } from './incoming.ts';
@@ -15,6 +15,8 @@ export interface LineHandlers {
   readonly mask?: Mask;
 }
 
+/** A line longer than this is scanned while it comes. */
+const longLineBytes = 65_536;
 const lineFeed = 0x0a;
 const openBrace = 0x7b;
 
@@ -26,12 +28,15 @@ export class LineReader {
   readonly #limits: LineLimits;
   readonly #handlers: LineHandlers;
   readonly #mask: Mask;
-  readonly #line = new LineBuffer();
+  /** The part of a line that has come so far. */
+  readonly #line: GrowingBuffer;
+  #begun: BegunLine | undefined;
   #blankLines = 0;
   #isStopped = false;
 
   constructor(limits: LineLimits, handlers: LineHandlers) {
     this.#limits = limits;
+    this.#line = new GrowingBuffer(limits.messageBytesMax);
     this.#handlers = handlers;
     this.#mask = handlers.mask ?? ((text) => text);
   }
@@ -51,7 +56,7 @@ export class LineReader {
   /** stdout ended. Bytes of an unfinished line are a breach. */
   end(): void {
     if (this.#isStopped) return;
-    const line = this.#line.take(Buffer.of());
+    const line = this.#line.whole();
     if (isBlank(line)) this.stop();
     else if (mayBeMessage(line)) this.#break(cutOff(line.length));
     else this.#break(wrongBeginning(line, this.#mask));
@@ -60,33 +65,57 @@ export class LineReader {
   /** Ignores everything from here on, also the rest of the current chunk. For breaches that only the worker can see. */
   stop(): void {
     this.#isStopped = true;
-    this.#line.clear();
+    this.#clear();
   }
 
   #part(part: Buffer, isUnfinished: boolean): void {
     if (this.#line.length + part.length > this.#limits.messageBytesMax) this.#breakOverlong(part);
     else if (isUnfinished) this.#keep(part);
-    else this.#take(this.#line.take(part));
+    else this.#endLine(part);
   }
 
   /** Part of a line whose end is still to come: text that will never be a message is told early, for its end may never come. */
   #keep(part: Buffer): void {
     const before = this.#line.length;
     this.#line.append(part);
+    if (before > longLineBytes) this.#goOn(this.#line.whole());
     if (before > excerptBytes || this.#line.length <= excerptBytes) return;
-    const beginning = this.#line.peek(excerptBytes + 1);
+    const beginning = this.#line.whole().subarray(0, excerptBytes + 1);
     if (!mayBeMessage(beginning)) this.#break(wrongBeginning(beginning, this.#mask));
+  }
+
+  #goOn(line: Buffer): void {
+    this.#begun ??= beginLine(line, this.#limits);
+    goOnWithLine(this.#begun, line);
+  }
+
+  /** A line that came in one chunk is read where it is. */
+  #endLine(last: Buffer): void {
+    if (this.#line.length === 0) {
+      this.#take(last);
+      return;
+    }
+    this.#line.append(last);
+    const line = this.#line.whole();
+    const begun = this.#begun;
+    this.#clear();
+    this.#take(line, begun);
+  }
+
+  #clear(): void {
+    this.#line.clear();
+    this.#begun = undefined;
   }
 
   #breakOverlong(part: Buffer): void {
     const { messageBytesMax } = this.#limits;
     this.#line.append(part.subarray(0, excerptBytes + 1));
-    const beginning = this.#line.peek(Math.min(excerptBytes, messageBytesMax) + 1);
+    const beginning = this.#line.whole().subarray(0, Math.min(excerptBytes, messageBytesMax) + 1);
     if (mayBeMessage(beginning)) this.#break(tooLarge(messageBytesMax, idOfBeginning(beginning)));
     else this.#break(wrongBeginning(beginning, this.#mask));
   }
 
-  #take(line: Buffer): void {
+  #take(line: Buffer, begun?: BegunLine): void {
     if (isBlank(line)) {
       this.#countBlank();
       return;
@@ -96,7 +125,7 @@ export class LineReader {
       this.#break(wrongBeginning(line, this.#mask));
       return;
     }
-    const reading = readLine(line, this.#limits, this.#mask);
+    const reading = readLine(line, this.#limits, this.#mask, begun);
     if (reading.ok) this.#handlers.message(reading.message);
     else this.#break(reading.breach);
   }

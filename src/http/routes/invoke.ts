@@ -80,8 +80,8 @@ function createInvoke(options: InvokeOptions): (call: Call) => Promise<Ending> {
     const { socket } = incoming;
     const signal = signals.acquire(socket);
     try {
-      const body = await readBody({ incoming, outgoing, limits: server, deadlines });
-      call.requestBytes = body.length;
+      const body = await readBody({ incoming, outgoing, limits: server, scanOptions: command.rules, deadlines });
+      call.requestBytes = body.bytes.length;
       const outcome = await dispatcher.invoke({
         id: call.id,
         connector: command.connector,

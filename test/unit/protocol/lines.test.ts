@@ -308,6 +308,38 @@ describe('however the bytes are split', () => {
   });
 });
 
+describe('a long line is read as it comes', () => {
+  const rows = JSON.stringify(Array.from({ length: 8000 }, (_, index) => ({ id: index, name: `Käufer ${index}` })));
+  test.each([
+    ['JSON.stringify’s layout', `{"jsonrpc":"2.0","id":"a1","result":{"body":${rows}}}\n`],
+    ['Python’s layout', `{"jsonrpc": "2.0", "id": "a1", "result": {"body": ${rows}}}\n`],
+    ['CR LF', `{"jsonrpc":"2.0","id":"a1","result":{"body":${rows}}}\r\n`],
+    ['a CR between tokens', `{"jsonrpc":"2.0","id":"a1","result":{"body":\r${rows}}}\n`],
+    ['another order', `{"result":{"body":${rows}},"id":"a1","jsonrpc":"2.0"}\n`],
+    ['an error', `{"jsonrpc":"2.0","id":"a1","error":{"code":1,"message":"m","data":${rows}}}\n`],
+    ['a member behind the result', `{"jsonrpc":"2.0","id":"a1","result":${rows},"extra":1}\n`],
+    ['a number as result', `{"jsonrpc":"2.0","id":"a1","result":${'1'.repeat(200_000)}}\n`],
+    ['a result that is not finite', `{"jsonrpc":"2.0","id":"a1","result":{"body":${rows},"n":NaN}}\n`],
+    ['no JSON', `{"jsonrpc":"2.0","id":"a1","result":{"body":${rows.replace('"id":5000,', '"id":5000 ')}}}\n`],
+    ['no JSON at its end', `{"jsonrpc":"2.0","id":"a1","result":{"body":${rows}}\n`],
+    ['a brace too many', `{"jsonrpc":"2.0","id":"a1","result":{"body":${rows}}}}\n`],
+    ['too much nesting', `{"jsonrpc":"2.0","id":"a1","result":[${rows},${'['.repeat(200)}]}\n`],
+    ['no end', `{"jsonrpc":"2.0","id":"a1","result":{"body":${rows}}}`],
+  ])('%s: the same as in one chunk, and the next line too', (_, line) => {
+    const bytes = Buffer.from(line + answer.replace('a1', 'a2'));
+    const whole = told(read([bytes]));
+    for (const chunkBytes of [70_001, 65_536, 10_000]) {
+      const count = Math.ceil(bytes.length / chunkBytes);
+      const chunks = Array.from({ length: count }, (_part, index) => bytes.subarray(index * chunkBytes, (index + 1) * chunkBytes));
+      expect(told(read(chunks))).toEqual(whole);
+    }
+    const lastByte = bytes.length - answer.length;
+    for (const cut of [lastByte - 3, lastByte - 2, lastByte - 1, lastByte]) {
+      expect(told(read([bytes.subarray(0, 90_000), bytes.subarray(90_000, cut), bytes.subarray(cut)]))).toEqual(whole);
+    }
+  });
+});
+
 describe('is linear', () => {
   test.each([
     [4, 1],

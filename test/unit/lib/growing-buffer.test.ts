@@ -1,0 +1,45 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { GrowingBuffer } from '../../../src/lib/growing-buffer.ts';
+
+test('holds what came, in order, at any time, and leaves the chunks alone', () => {
+  const chunks = fc.array(
+    fc.uint8Array({ minLength: 1, maxLength: 9000 }).map((bytes) => Buffer.from(bytes)),
+    { maxLength: 8 },
+  );
+  void fc.assert(
+    fc.property(chunks, fc.nat(20_000), fc.nat(60_000), (parts, bytesMax, expectedBytes) => {
+      const copies = parts.map((part) => Buffer.from(part));
+      const gathered = new GrowingBuffer(bytesMax, expectedBytes);
+      for (const [index, part] of parts.entries()) {
+        gathered.append(part);
+        expect(gathered.whole()).toEqual(Buffer.concat(copies.slice(0, index + 1)));
+        expect(gathered.length).toBe(gathered.whole().length);
+      }
+      expect(parts).toEqual(copies);
+      gathered.clear();
+      expect(gathered.whole()).toHaveLength(0);
+      gathered.append(Buffer.from('next'));
+      expect(gathered.whole().toString()).toBe('next');
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('one chunk is not copied; more of them share one buffer of the expected size', () => {
+  const gathered = new GrowingBuffer(1_000_000, 300_000);
+  const chunk = Buffer.alloc(100_000, 1);
+  gathered.append(chunk);
+  expect(gathered.whole().buffer).toBe(chunk.buffer);
+  gathered.append(chunk);
+  const { buffer } = gathered.whole();
+  expect(buffer.byteLength).toBe(300_000);
+  gathered.append(chunk);
+  expect(gathered.whole().buffer).toBe(buffer);
+});
+
+test('room is made for no more than may come', () => {
+  const gathered = new GrowingBuffer(500_000);
+  for (let index = 0; index < 5; index += 1) gathered.append(Buffer.alloc(100_000));
+  expect(gathered.whole().buffer.byteLength).toBe(500_000);
+});
