@@ -146,6 +146,6 @@ function shuttingDown(): ProxyError {
 }
 
 function tooMany(invocationsMax: number): ProxyError {
-  const message = `${invocationsMax} invocations run or wait already (server.invocationsMax); the command did not run.`;
+  const message = `${invocationsMax} invocations run or wait already (server.invocations); the command did not run.`;
   return new ProxyError('queue_full', message, { retryAfterMs: 1000 });
 }
