@@ -68,10 +68,11 @@ function start(options: Exchange, proxy: PreparedUrl | undefined, tunnel: Socket
     port: direct ? url.port : proxy.port,
     path: direct ? url.path : `http://${url.netloc}${url.path}`,
     headers: [...options.headers, ...extra].flat(),
-    agent: false,
+    // With an agent, even a new one, Node makes a connection of its own and leaves the tunnel unused.
+    agent: tunnel === undefined ? (false as const) : undefined,
     signal,
     maxHeaderSize: 65_536,
-  } as const;
+  };
   if (url.scheme === 'http') return httpRequest(common);
   const secure = {
     servername: isIP(url.host) === 0 ? url.host : '',

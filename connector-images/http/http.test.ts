@@ -118,7 +118,9 @@ beforeAll(async () => {
     proxied.push(`CONNECT ${request.url}`);
     if (request.url?.startsWith('denied.'))
       return void client.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\ndenied.invalid:443 is not in the rules\n');
-    const target = connect(Number(request.url?.split(':')[1]), '127.0.0.1', () => client.write('HTTP/1.1 200 OK\r\n\r\n'));
+    // Nothing listens on port 1: who gets an answer from there has come through the proxy.
+    const port = request.url === 'localhost:1' ? new URL(secureBase).port : request.url?.split(':')[1];
+    const target = connect(Number(port), '127.0.0.1', () => client.write('HTTP/1.1 200 OK\r\n\r\n'));
     target.pipe(client).pipe(target);
     client.on('error', () => target.destroy());
     target.on('error', () => client.destroy());
@@ -396,7 +398,9 @@ describe('TLS and proxies', () => {
       },
     });
     expect((await run('GetRequestV2', { url: 'http://a.invalid/x?y=1' }, { on: own })).command_response.body).toEqual({ proxied: true });
-    expect(echoed(await run('GetRequestV2', { url: `${secureBase}/echo` }, { on: own })).headers).not.toHaveProperty('proxy-authorization');
+    expect(echoed(await run('GetRequestV2', { url: 'https://localhost:1/echo' }, { on: own })).headers).not.toHaveProperty(
+      'proxy-authorization',
+    );
     expect(echoed(await run('GetRequestV2', { url: `${base}/echo` }, { on: own })).method).toBe('GET');
     expect((await run('GetRequestV2', { url: 'https://denied.invalid/' }, { on: own })).error).toMatchObject({
       error_code: 'ProxyError',
@@ -408,7 +412,7 @@ describe('TLS and proxies', () => {
     });
     expect(proxied.slice(0, 3)).toEqual([
       'GET http://a.invalid/x?y=1 Basic dXNlcjpwYXNz',
-      `CONNECT ${secureBase.slice(8)}`,
+      'CONNECT localhost:1',
       'CONNECT denied.invalid:443',
     ]);
   });
