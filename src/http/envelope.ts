@@ -51,7 +51,7 @@ export const unauthorizedAnswer: Answer = {
 function replyEnding(reply: Reply, status: 200 | 202, id: InvocationId): Ending {
   const code = status === 200 ? 'ok' : 'accepted';
   if (reply.type === 'body') return { code, answer: bodyAnswer(reply, status) };
-  const answer = spiffAnswer(reply.result, status);
+  const answer = spiffAnswer(reply.result, status, reply.logs);
   return answer instanceof Error ? errorEnding(answer, id, reply.logs) : { code, answer };
 }
 

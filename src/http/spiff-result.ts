@@ -7,28 +7,30 @@ import { ProxyError } from '../errors.ts';
 import { scanMembers } from '../lib/json-scan.ts';
 import type { JsonText } from '../lib/json-text.ts';
 import type { Answer } from './answer.ts';
+import { asciiJson } from './ascii-json.ts';
 
 const jsonType = 'application/json';
 
 /** Members of an object as their own text; the last of a repeated key counts, as for every reader. */
 type Members = ReadonlyMap<string, Buffer>;
 
-export function spiffAnswer(result: JsonText, status: 200 | 202): Answer | ProxyError {
+/** `logs`: what the proxy has to tell of the invocation; an answer of version 2 has a place for it. */
+export function spiffAnswer(result: JsonText, status: 200 | 202, logs: readonly string[] = []): Answer | ProxyError {
   try {
-    return answerOf(Buffer.from(result.buffer, result.byteOffset, result.length), status);
+    return answerOf(Buffer.from(result.buffer, result.byteOffset, result.length), status, logs);
   } catch (error) {
     if (error instanceof ProxyError) return error;
     throw error;
   }
 }
 
-function answerOf(result: Buffer, status: 200 | 202): Answer {
+function answerOf(result: Buffer, status: 200 | 202, logs: readonly string[]): Answer {
   const members = membersOf(result);
   if (members === undefined) return scalarAnswer(result, status);
   const isVersion2 = versionOf(members) > 1;
   if (isVersion2 || status === 202) {
     checkForClient(members, isVersion2 && status === 200);
-    return { status, contentType: jsonType, bytes: result };
+    return { status, contentType: jsonType, bytes: isVersion2 ? withLogs(result, members, logs) : result };
   }
   return version1Answer(members);
 }
@@ -54,6 +56,21 @@ function checkForClient(members: Members, needsResponse: boolean): void {
   const error = members.get('error');
   const errorMembers = error === undefined ? undefined : membersOf(error);
   if (errorMembers?.has('error_code') && !errorMembers.has('message')) throw invalid('its error has an error_code but no message');
+}
+
+/** The connector's own lines, then the proxy's: a refusal of the egress gateway must not be silent because the connector caught it. */
+function withLogs(result: Buffer, members: Members, logs: readonly string[]): Buffer {
+  if (logs.length === 0) return result;
+  const lines = logs.map((line) => asciiJson(line)).join(', ');
+  const own = members.get('spiff__logs');
+  if (own === undefined) return insertAt(result, result.lastIndexOf('}'), `, "spiff__logs": [${lines}]`);
+  if (!isKind(own, '[')) return result;
+  const isEmpty = /^\[\s*\]$/.test(own.toString('latin1'));
+  return insertAt(result, own.byteOffset - result.byteOffset + own.length - 1, isEmpty ? lines : `, ${lines}`);
+}
+
+function insertAt(text: Buffer, at: number, more: string): Buffer {
+  return Buffer.concat([text.subarray(0, at), Buffer.from(more), text.subarray(at)]);
 }
 
 function version1Answer(members: Members): Answer {

@@ -15,6 +15,18 @@ function bodyOf(answer: Answer | Error): string {
 const response = '"command_response": {"body": [1.0, 12345678901234567890, "\\ud800"], "http_status": 404}';
 
 describe('a result of version 2', () => {
+  const lines = ['egress_denied: “a”', 'two'];
+  const told = '"egress_denied: \\u201ca\\u201d", "two"';
+  test.each([
+    ['"spiff__logs": ["own"], "error": null', `"spiff__logs": ["own", ${told}], "error": null`],
+    ['"spiff__logs": [ ]', `"spiff__logs": [ ${told}]`],
+    ['"error": null', `"error": null, "spiff__logs": [${told}]`],
+    ['"spiff__logs": "text"', '"spiff__logs": "text"'],
+  ])('gets the lines of the proxy after its own: %s', (given, expected) => {
+    const wrap = (members: string) => `{"command_response_version": 2, ${response}, ${members}}`;
+    expect(bodyOf(spiffAnswer(trustJsonText(Buffer.from(wrap(given))), 200, lines))).toBe(wrap(expected));
+  });
+
   test.each([
     `{"command_response_version": 2, ${response}}`,
     `{"command_response_version": 2, ${response}, "error": null, "spiff__logs": ["l"], "anything": [1]}`,
