@@ -13,14 +13,15 @@ import { ProxyError } from '../errors.ts';
 import { hashApiKey } from '../http/api-keys.ts';
 import { createApp } from '../http/app.ts';
 import type { Readiness } from '../http/app-options.ts';
-import { createMetrics } from '../http/metrics.ts';
+import { createMetrics, noMetrics } from '../http/metrics.ts';
 import { type RunningServer, startServer } from '../http/server.ts';
 import type { Logger } from '../log.ts';
 import type { ConnectorName } from '../manifest/names.ts';
 import { type ControlReport, type probeSandbox, requireControls } from '../runner/doctor.ts';
+import { probeEngines } from '../runner/doctor-engine.ts';
 import type { ImageLock } from '../runner/image-lock.ts';
 import { policyOf } from '../sandbox/policy-of.ts';
-import { createRunners, type Runners } from './runners.ts';
+import { createRunners, enginesOf, type Runners } from './runners.ts';
 
 export interface ComposeOptions {
   readonly config: Config;
@@ -62,26 +63,28 @@ async function compose(options: ComposeOptions, stack: AsyncDisposableStack): Pr
   const dispatcher = makeDispatcher(options, runners);
   let catalog: Catalog = createCatalog([]);
   const revisions = new Map<ConnectorName, number>();
-  const reload: Bulkhead['reload'] = async (next, touched = []) => {
-    for (const name of touched) revisions.set(name, (revisions.get(name) ?? 0) + 1);
-    catalog = await loadCatalog(next, runners);
-    logUnavailable(catalog, logger);
-    dispatcher.apply([...catalog.connectors.values()].map((connector) => revised(connector, revisions)));
-  };
   let readiness: Readiness['state'] = 'starting';
   let controls: readonly ControlReport[] = [];
+  const reload: Bulkhead['reload'] = async (next, touched = []) => {
+    // The probe takes about as long as 300 manifests; side by side they cost the longer of the two. No connector starts before both are done.
+    const [loaded, proven] = await Promise.all([loadCatalog(next, runners), proveControls({ ...options, config: next }, controls)]);
+    [catalog, controls] = [loaded, proven];
+    for (const name of touched) revisions.set(name, (revisions.get(name) ?? 0) + 1);
+    logUnavailable(catalog, logger);
+    logUnconfined(catalog, logger);
+    dispatcher.apply([...catalog.connectors.values()].map((connector) => revised(connector, revisions)));
+  };
   const app = stack.use(
     createApp({
       ...{ dispatcher, logger, version, server: config.server },
       audit: config.server.audit === undefined ? undefined : audit,
       catalog: () => catalog,
       keys: keys.map(({ name, key, connectors }) => ({ name, connectors, keyHash: hashApiKey(key) })),
-      metrics: createMetrics({ status: () => dispatcher.status(), version }),
+      metrics: config.server.metrics ? createMetrics({ status: () => dispatcher.status(), version }) : noMetrics,
       readiness: () => ({ state: readiness, controls }),
     }),
   );
-  // The probe takes about as long as 300 manifests; side by side they cost the longer of the two.
-  [controls] = await Promise.all([probeControls(options), reload(config)]);
+  await reload(config);
   const { host, port } = config.server;
   const server = await startServer({ app, host, port, limits: config.server }).catch((error: unknown) => {
     throw new ProxyError('invalid_config', `${host}:${port} cannot be listened on: it ${listenFault(error)}`, { cause: error });
@@ -90,16 +93,25 @@ async function compose(options: ComposeOptions, stack: AsyncDisposableStack): Pr
   return { url: server.url, catalog: () => catalog, reload, close: closeOnce(server, dispatcher, stack, () => (readiness = 'draining')) };
 }
 
-/** Only a config with sandboxed subprocesses promises what the probe tries. @throws ProxyError `sandbox_unavailable` */
-async function probeControls({ config, probe, logger }: ComposeOptions): Promise<readonly ControlReport[]> {
+/**
+ * Tries what the config promises: sandboxes of subprocesses, at the start or when a reload brings the first of them; engines of images.
+ * @throws ProxyError `sandbox_unavailable`
+ */
+async function proveControls(
+  { config, probe, environment, logger }: ComposeOptions,
+  proven: readonly ControlReport[],
+): Promise<readonly ControlReport[]> {
+  if (probe === undefined) return proven;
+  const kept = proven.filter(({ control }) => !control.startsWith('engine'));
   const isPromised = [...config.connectors.values()].some(({ source, sandbox }) => source.type === 'folder' && sandbox === 'enforced');
-  if (probe === undefined || !isPromised) return [];
-  const controls = await probe({ userName: config.server.sandboxUser });
+  const sandbox = isPromised && kept.length === 0 ? probe({ userName: config.server.sandboxUser }) : [];
+  const engines = probeEngines({ addresses: enginesOf(config, environment), sshAgent: environment['SSH_AUTH_SOCK'] });
+  const controls = (await Promise.all([sandbox, engines])).flat();
   requireControls(controls);
   for (const { control, state, detail, repair } of controls) {
     if (state !== 'enforced' || repair !== undefined) logger.warn({ control, state, detail }, repair ?? 'this protection is not there');
   }
-  return controls;
+  return [...kept, ...controls];
 }
 
 function revised(connector: Connector, revisions: ReadonlyMap<ConnectorName, number>): Connector {
@@ -172,5 +184,13 @@ function logUnavailable(catalog: Catalog, logger: Logger): void {
   for (const connector of catalog.connectors.values()) {
     if (connector.state === 'available') continue;
     logger.error({ connector: connector.name, code: connector.reason.code }, connector.reason.message);
+  }
+}
+
+/** Explicit in the config, and still told at every start: nothing stands between such a connector and what the proxy may do. */
+function logUnconfined({ connectors }: Catalog, logger: Logger): void {
+  for (const { name, config } of connectors.values()) {
+    if (config.sandbox === 'none')
+      logger.warn({ connector: name, sandbox: 'none' }, `connector ${name} runs with sandbox: none, with the proxy’s own rights`);
   }
 }

@@ -59,6 +59,14 @@ export function createMetrics({ status, version }: MetricsOptions): Metrics {
   };
 }
 
+/** For a server that shows no metrics: counting would be work for nobody. */
+export const noMetrics: Metrics = {
+  command: () => ({ observe() {} }),
+  refused() {},
+  text: () => Promise.resolve(''),
+  contentType: 'text/plain',
+};
+
 function commandMetrics(
   invocations: Counter<'connector' | 'command' | 'code'>,
   durations: Histogram<'connector' | 'phase'>,

@@ -1,0 +1,37 @@
+import { describe, expect, test } from 'vitest';
+import { createLogger, type LogLevelName } from '../../src/log.ts';
+
+function lines(level: LogLevelName) {
+  const written: string[] = [];
+  return { written, logger: createLogger({ level, destination: { write: (line) => void written.push(line) } }) };
+}
+
+describe('createLogger', () => {
+  test('writes one JSON object a line, with level, time and the fields that have a value', () => {
+    const { written, logger } = lines('info');
+    logger.info({ connector: 'smtp', command: undefined, status: 200 }, 'two\nlines');
+    expect(written).toHaveLength(1);
+    expect(written[0]).toMatch(/^\{.*\}\n$/);
+    const { time, ...rest } = JSON.parse(written[0] ?? '') as Record<string, unknown>;
+    expect(rest).toEqual({ level: 'info', connector: 'smtp', status: 200, message: 'two\nlines' });
+    expect(Math.abs(Date.parse(String(time)) - Date.now())).toBeLessThan(60_000);
+  });
+
+  test('takes no fields at all', () => {
+    const { written, logger } = lines('debug');
+    logger.debug({}, 'ready');
+    expect(JSON.parse(written[0] ?? '')).toMatchObject({ level: 'debug', message: 'ready' });
+  });
+
+  test.each([
+    ['debug', ['debug', 'info', 'warn', 'error']],
+    ['info', ['info', 'warn', 'error']],
+    ['warn', ['warn', 'error']],
+    ['error', ['error']],
+    ['silent', []],
+  ] as const)('at level %s writes %j', (level, expected) => {
+    const { written, logger } = lines(level);
+    for (const name of ['debug', 'info', 'warn', 'error'] as const) logger[name]({}, 'said');
+    expect(written.map((line) => (JSON.parse(line) as { level: string }).level)).toEqual(expected);
+  });
+});
