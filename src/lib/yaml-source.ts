@@ -12,6 +12,7 @@ import {
   visit,
 } from 'yaml';
 import type { Fault, Source } from './faults.ts';
+import { readPlainYaml } from './plain-yaml.ts';
 
 /** Expansions of one anchor that a document may make before it counts as an attack. */
 export const aliasesMax = 64;
@@ -35,31 +36,50 @@ export type YamlResult =
  * bounded, no infinities.
  */
 export function readYaml({ file, text, bytesMax, depthMax }: YamlOptions): YamlResult {
-  const whole = (message: string, repair: string): YamlResult => ({
-    ok: false,
-    faults: [{ file, line: 1, column: 1, path: '', message, repair }],
-  });
-  if (Buffer.byteLength(text) > bytesMax) return whole(`is larger than ${bytesMax} bytes`, 'shorten it');
-  if (nestsDeeper(text, depthMax)) return whole(`nests deeper than ${depthMax} levels`, 'flatten it');
+  if (Buffer.byteLength(text) > bytesMax) return whole(file, `is larger than ${bytesMax} bytes`, 'shorten it');
+  if (nestsDeeper(text, depthMax)) return whole(file, `nests deeper than ${depthMax} levels`, 'flatten it');
+  const plain = readPlainYaml(text, depthMax);
+  if (plain !== undefined) return { ok: true, value: plain.value, source: lazySource(file, text) };
+  return readAnyYaml({ file, text, depthMax });
+}
+
+/** Finds its places only when there is something to tell, which is what a full parser is needed for. */
+function lazySource(file: string, text: string): Source {
+  let source: Source | undefined;
+  return {
+    file,
+    locate(path, key) {
+      if (source === undefined) {
+        const lines = new LineCounter();
+        source = sourceOf(file, parse(text, lines), lines);
+      }
+      return source.locate(path, key);
+    },
+  };
+}
+
+function parse(text: string, lineCounter: LineCounter): Document.Parsed {
+  return parseDocument(text, { lineCounter, uniqueKeys: true, schema: 'core', customTags: [], logLevel: 'error', prettyErrors: false });
+}
+
+/** With the full parser. */
+export function readAnyYaml({ file, text, depthMax }: Omit<YamlOptions, 'bytesMax'>): YamlResult {
   const lines = new LineCounter();
   try {
-    const document = parseDocument(text, {
-      lineCounter: lines,
-      uniqueKeys: true,
-      schema: 'core',
-      customTags: [],
-      logLevel: 'error',
-      prettyErrors: false,
-    });
+    const document = parse(text, lines);
     const source = sourceOf(file, document, lines);
     const faults = [...syntaxFaults(file, document, lines), ...contentFaults(document, source, lines, depthMax)];
     if (faults.length > 0) return { ok: false, faults: faults.slice(0, syntaxFaultsMax) };
     return { ok: true, value: document.toJS({ maxAliasCount: aliasesMax }), source };
   } catch (error) {
-    if (error instanceof RangeError) return whole(`nests deeper than ${depthMax} levels`, 'flatten it');
+    if (error instanceof RangeError) return whole(file, `nests deeper than ${depthMax} levels`, 'flatten it');
     // The parser throws a ReferenceError for too many or unresolved aliases.
-    return whole('uses anchors and aliases in a way that cannot be read', 'write the values out');
+    return whole(file, 'uses anchors and aliases in a way that cannot be read', 'write the values out');
   }
+}
+
+function whole(file: string, message: string, repair: string): YamlResult {
+  return { ok: false, faults: [{ file, line: 1, column: 1, path: '', message, repair }] };
 }
 
 /** A cheap upper bound before the recursive parser runs: flow brackets, and block indentation with its compact `- - -` form. */
