@@ -7,6 +7,7 @@ import { addCompletion } from './completion.ts';
 import type { CliContext } from './context.ts';
 import { addDiscover } from './discover.ts';
 import { addDoctor } from './doctor.ts';
+import { addEngineGuard } from './engine-guard.ts';
 import { type CliIo, type ExitCode, exitCodes, UsageError } from './io.ts';
 import { addList } from './list.ts';
 import { addLock } from './lock.ts';
@@ -39,7 +40,19 @@ export function createProgram(context: CliContext): Command {
     .showHelpAfterError('(add --help for the whole usage)')
     .configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) })
     .helpCommand('help [command]', 'show the help of a command');
-  for (const add of [addServe, addList, addCall, addCheck, addDoctor, addPolicy, addLock, addDiscover, addAudit, addCompletion])
+  for (const add of [
+    addServe,
+    addList,
+    addCall,
+    addCheck,
+    addDoctor,
+    addPolicy,
+    addLock,
+    addDiscover,
+    addAudit,
+    addEngineGuard,
+    addCompletion,
+  ])
     add(program, context);
   return program;
 }
