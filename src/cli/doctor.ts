@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { type ControlReport, probeSandbox } from '../runner/doctor.ts';
+import { probeEngines } from '../runner/doctor-engine.ts';
 import { type ConfigFileOptions, readConfigFile, withConfig } from './config-file.ts';
 import type { CliContext } from './context.ts';
 import { exitCodes } from './io.ts';
+import { enginesOf } from './runners.ts';
 import type { Terminal } from './terminal.ts';
 
 interface DoctorOptions extends ConfigFileOptions {
@@ -14,8 +16,11 @@ export function addDoctor(program: Command, context: CliContext): void {
   withConfig(program.command('doctor').description('try every protection from inside a real sandbox, and say what holds on this machine'))
     .option('--json', 'print the report as JSON')
     .action(async (options: DoctorOptions) => {
-      const { server } = await readConfigFile(context, options);
-      const reports = await probeSandbox({ userName: server.sandboxUser });
+      const config = await readConfigFile(context, options);
+      const { environment } = context.io;
+      const engines = { addresses: enginesOf(config, environment), sshAgent: environment['SSH_AUTH_SOCK'] };
+      const probes = await Promise.all([probeSandbox({ userName: config.server.sandboxUser }), probeEngines(engines)]);
+      const reports = probes.flat();
       if (options.json) context.terminal.json({ controls: reports });
       else show(reports, context.terminal);
       const holds = reports.every(({ state, isRequired }) => state === 'enforced' || !isRequired);

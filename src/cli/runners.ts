@@ -1,15 +1,16 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { ConnectorConfig } from '../config/config.ts';
+import type { Config, ConnectorConfig } from '../config/config.ts';
 import type { EgressGateway } from '../egress/gateway.ts';
+import { ProxyError } from '../errors.ts';
 import { once } from '../lib/once.ts';
 import type { Logger } from '../log.ts';
 import { createDockerRunner, type DockerRunner } from '../runner/docker.ts';
 import { type DockerInstance, lockInstance } from '../runner/docker-instance.ts';
 import { registryCredentials } from '../runner/image-credentials.ts';
-import { type ImageLock, type LockedImage, lockedImageOf } from '../runner/image-lock.ts';
+import { type ImageLock, type LockedImage, lockedImageOf, lockFault } from '../runner/image-lock.ts';
 import { type ImageManifest, listConnectorImages, readImageManifest } from '../runner/image-manifest.ts';
-import { ensureImage, type ImageOptions, type PullPolicy } from '../runner/image-pull.ts';
+import { ensureImage, type ImageOptions, imageText, type PullPolicy } from '../runner/image-pull.ts';
 import type { Runner } from '../runner/runner.ts';
 import { createSubprocessRunner } from '../runner/subprocess.ts';
 
@@ -38,18 +39,32 @@ export interface Runners {
 /** The engine where no config names one: `DOCKER_HOST` of the environment, or Docker's own socket. */
 const engineDefault = 'unix:///var/run/docker.sock';
 
+/** Addresses of the engines of connectors that have an image and a sandbox; none when none has. */
+export function enginesOf({ connectors }: Config, environment: RunnersOptions['environment']): readonly string[] {
+  const sources = [...connectors.values()].flatMap(({ source, sandbox }) =>
+    source.type === 'image' && sandbox === 'enforced' ? [source.engine ?? environment['DOCKER_HOST'] ?? engineDefault] : [],
+  );
+  return [...new Set(sources)];
+}
+
 export function createRunners(options: RunnersOptions): Runners {
   const { gateway, logger, sandboxUser } = options;
   const subprocess = createSubprocessRunner({ egress: gateway, userName: sandboxUser });
   const docker = once(() => openDocker(options));
   const imageOptions = async (image: string, engine: string | undefined, signal?: AbortSignal): Promise<ImageOptions> => {
     const { runner, credentials } = await docker.get();
-    const common = { engine: runner.host(engine).engine, image, connector: image, pull: options.pull, credentials, logger };
+    const common = { engine: runner.host(engine).engine, image, pull: options.pull, credentials, logger };
     return signal === undefined ? common : { ...common, signal };
   };
   return {
     runnerFor: ({ source }) => (source.type === 'folder' ? subprocess : deferred(docker.get)),
-    readImageManifest: async (image, engine, signal) => (await readImageManifest(await imageOptions(image, engine, signal))).text,
+    async readImageManifest(image, engine, signal) {
+      const found = await readImageManifest(await imageOptions(image, engine, signal));
+      const fault = options.lock === undefined ? undefined : lockFault(options.lock, image, found.image);
+      // Its manifest may be another one too: none of its commands is offered.
+      if (fault !== undefined) throw new ProxyError('image_unavailable', `${imageText({ image })} ${fault}.`);
+      return found.text;
+    },
     lockedImage: async (image, engine) => lockedImageOf(image, await ensureImage(await imageOptions(image, engine))),
     labelledImages: async () => listConnectorImages((await docker.get()).runner.host().engine),
     async close() {

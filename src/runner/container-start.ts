@@ -11,7 +11,7 @@ import { containerProcess } from './container-process.ts';
 import { type DockerEngine, isRefusal, refusalText } from './docker-engine.ts';
 import type { EngineImage } from './image-inspect.ts';
 import { lockFault } from './image-lock.ts';
-import { ensureImage } from './image-pull.ts';
+import { ensureImage, imageText } from './image-pull.ts';
 import { removeContainer } from './reap.ts';
 import type { ConnectorProcess, ProcessSpec } from './runner.ts';
 import { makeSidecar, type Sidecar } from './sidecar.ts';
@@ -79,7 +79,7 @@ async function imageOf({ host, spec, image, signal }: ContainerStart): Promise<E
   const { pull = 'missing', credentials = async () => undefined, logger, lock } = host.options;
   const found = await ensureImage({ engine: host.engine, image, connector: spec.connector, pull, credentials, logger, signal });
   const fault = lock === undefined ? undefined : lockFault(lock, image, found);
-  if (fault !== undefined) throw new ProxyError('image_unavailable', `The image ${image} of connector ${spec.connector} ${fault}.`);
+  if (fault !== undefined) throw new ProxyError('image_unavailable', `${imageText({ image, connector: spec.connector })} ${fault}.`);
   return found;
 }
 

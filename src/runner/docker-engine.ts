@@ -43,6 +43,8 @@ export interface EngineFacts {
   readonly architecture: string;
   readonly hasSeccomp: boolean;
   readonly isRootless: boolean;
+  /** e.g. `v2, systemd`; `unknown` where the engine does not say. */
+  readonly cgroup: string;
   readonly limits: { readonly memory: boolean; readonly swap: boolean; readonly pids: boolean; readonly cpu: boolean };
   /** Whether a named pipe made here is the same pipe in its containers. */
   readonly sharesKernel: boolean;
@@ -190,6 +192,8 @@ interface EngineInfo {
   readonly SwapLimit: boolean;
   readonly CpuCfsQuota: boolean;
   readonly PidsLimit?: boolean;
+  readonly CgroupVersion?: string;
+  readonly CgroupDriver?: string;
 }
 
 function abortable(docker: Docker): Abortable {
@@ -210,6 +214,7 @@ async function readFacts(request: DockerEngine['request'], isUnixSocket: boolean
     architecture: architectures[info.Architecture] ?? info.Architecture,
     hasSeccomp: security.some((option) => option.includes('seccomp')),
     isRootless: security.some((option) => option.includes('rootless')),
+    cgroup: [info.CgroupVersion && `v${info.CgroupVersion}`, info.CgroupDriver].filter(Boolean).join(', ') || 'unknown',
     limits: { memory: info.MemoryLimit, swap: info.SwapLimit, pids: info.PidsLimit ?? true, cpu: info.CpuCfsQuota },
     sharesKernel: isUnixSocket && process.platform === 'linux' && info.KernelVersion === release(),
   };

@@ -24,7 +24,10 @@ export function lockFault(lock: ImageLock, image: string, found: Pick<EngineImag
   // The same content has another id on an engine that stores images otherwise, but never another digest.
   const isSame =
     locked.id === found.id || (locked.digest !== undefined && found.digests.some((digest) => sameDigest(digest, locked.digest)));
-  return isSame ? undefined : `is ${found.id}, but ${locked.digest ?? locked.id} is locked; pull that one, or run \`bulkhead lock\``;
+  if (isSame) return undefined;
+  const { digest } = lockedImageOf(image, found);
+  const [is, wanted] = digest === undefined || locked.digest === undefined ? [found.id, locked.id] : [digest, locked.digest];
+  return `is ${is}, but ${wanted} is locked; pull that one, or run \`bulkhead lock\``;
 }
 
 /** The lock file's text: sorted, so that a change shows as one line. */

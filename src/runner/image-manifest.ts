@@ -2,7 +2,7 @@ import { ProxyError } from '../errors.ts';
 import { labelNames } from './container-labels.ts';
 import type { DockerEngine } from './docker-engine.ts';
 import { type EngineImage, inspectImage } from './image-inspect.ts';
-import { ensureImage, type ImageOptions } from './image-pull.ts';
+import { ensureImage, type ImageOptions, imageText } from './image-pull.ts';
 
 /** The image label that holds a connector's manifest as JSON; read by inspecting the image, never by running it. */
 export const manifestLabel = labelNames.connector;
@@ -18,8 +18,7 @@ export async function readImageManifest(options: ImageOptions): Promise<ImageMan
   const image = await ensureImage(options);
   const text = image.labels[manifestLabel];
   if (text !== undefined) return { text, image };
-  const { connector } = options;
-  const message = `The image ${options.image} of connector ${connector} has no label ${manifestLabel} with a manifest; add it in its Dockerfile, or write connectors.${connector}.manifest.`;
+  const message = `${imageText(options)} has no label ${manifestLabel} with a manifest; add it in its Dockerfile (LABEL ${manifestLabel}=…), or give its folder as path.`;
   throw new ProxyError('image_unavailable', message);
 }
 

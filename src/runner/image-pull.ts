@@ -11,7 +11,8 @@ export type PullPolicy = 'never' | 'missing';
 export interface ImageOptions {
   readonly engine: DockerEngine;
   readonly image: string;
-  readonly connector: string;
+  /** For messages and the log; absent where no connector is about to start. */
+  readonly connector?: string;
   readonly pull: PullPolicy;
   readonly credentials: (image: string) => Promise<RegistryCredentials | undefined>;
   readonly logger: Logger;
@@ -102,8 +103,11 @@ function tellProgress(layers: ReadonlyMap<string, PullEvent>, { logger, connecto
   logger.info({ connector, image, layers: events.length, pulledBytes: sum('current'), totalBytes: sum('total') }, 'pulling an image');
 }
 
+/** How messages call an image. */
+export function imageText({ image, connector }: { readonly image: string; readonly connector?: string | undefined }): string {
+  return `The image ${image}${connector === undefined ? '' : ` of connector ${connector}`}`;
+}
+
 function unavailable({ engine, image, connector }: ImageOptions, state: string, cause?: unknown): ProxyError {
-  return new ProxyError('image_unavailable', `The image ${image} of connector ${connector} ${state} (engine ${engine.address}).`, {
-    cause,
-  });
+  return new ProxyError('image_unavailable', `${imageText({ image, connector })} ${state} (engine ${engine.address}).`, { cause });
 }
