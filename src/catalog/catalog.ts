@@ -2,6 +2,7 @@ import type { AuthManifest, CommandManifest, ContextName, Manifest } from '../ma
 import type { CommandName, ConnectorName } from '../manifest/names.ts';
 import { describeParameters, type ParameterCheck, type ParameterDescription } from '../manifest/parameters.ts';
 import type { Connector } from './connector.ts';
+import { handedContext } from './handed-context.ts';
 
 /** All known connectors and what they can do. Immutable: a reload makes a new one. Starts no process. */
 export interface Catalog {
@@ -55,11 +56,10 @@ export function createCatalog(entries: readonly CatalogEntry[]): Catalog {
 }
 
 function commandsOf(connector: CatalogCommand['connector'], checks: CatalogEntry['checks']): ReadonlyMap<string, CatalogCommand> {
-  const { context: granted } = connector.config;
   return new Map(
     connector.manifest.commands.flatMap((manifest) => {
       const check = checks.get(manifest.name);
-      const context = manifest.context.filter((name) => granted === undefined || granted.includes(name));
+      const context = handedContext(manifest, connector.config);
       return check === undefined ? [] : [[manifest.name as string, { connector, manifest, check, context }] as const];
     }),
   );

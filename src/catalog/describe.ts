@@ -1,9 +1,10 @@
 import type { ConnectorConfig, LimitsConfig, WorkersConfig } from '../config/config.ts';
 import { compareGrants, type GrantComparison } from '../config/grants.ts';
 import type { ErrorCode } from '../errors.ts';
-import type { CommandManifest, JsonSchema, Manifest } from '../manifest/manifest.ts';
+import type { CommandManifest, ContextName, JsonSchema, Manifest } from '../manifest/manifest.ts';
 import { describeParameters, type ParameterDescription } from '../manifest/parameters.ts';
 import type { Connector } from './connector.ts';
+import { handedContext } from './handed-context.ts';
 
 /** Everything about a connector that a caller may see: `GET /v1/connectors`, `bulkhead list --json`. Holds no secret and no setting; a reason may name a file. */
 export interface ConnectorDescription {
@@ -40,7 +41,8 @@ interface CommandDescription {
   readonly parameters: readonly ParameterDescription[];
   /** JSON Schema of the input. */
   readonly schema: JsonSchema;
-  readonly context: CommandManifest['context'];
+  /** Engine data that it is handed, once the config has had its say. */
+  readonly context: readonly ContextName[];
 }
 
 export function describeConnector(connector: Connector): ConnectorDescription {
@@ -63,7 +65,7 @@ export function describeConnector(connector: Connector): ConnectorDescription {
     protocol,
     ...common,
     requests: compareGrants(connector.manifest, config),
-    commands: commands.map((command) => describeCommand(name, command)),
+    commands: commands.map((command) => describeCommand(connector, command)),
   };
 }
 
@@ -76,7 +78,8 @@ function describeGrants({ network, secrets, dataFolder }: ConnectorConfig): Gran
   };
 }
 
-function describeCommand(connector: string, command: CommandManifest): CommandDescription {
-  const { name, description, parameters, context } = command;
+function describeCommand({ name: connector, config }: Pick<Connector, 'name' | 'config'>, command: CommandManifest): CommandDescription {
+  const { name, description, parameters } = command;
+  const context = handedContext(command, config);
   return { id: `${connector}/${name}`, name, description, parameters: describeParameters(command), schema: parameters, context };
 }

@@ -1,9 +1,11 @@
+import { execFile } from 'node:child_process';
 import { appendFile, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { describe, expect, test } from 'vitest';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { postJson, runCliProcess, type TemporaryFolder } from '../../helpers/cli-process.ts';
 import { nothingLeft, watchLeftovers } from '../../helpers/leftovers.ts';
 import { serveBulkhead } from '../../helpers/served-bulkhead.ts';
@@ -21,12 +23,19 @@ async function invoke(url: string, id: string, body: unknown = {}): Promise<{ re
 }
 
 const edge = { packages: ['packages/connector_edge'] };
+
+/** Discovered once, for all tests that only read it. */
+let folder: TemporaryFolder;
+beforeAll(async () => {
+  folder = await spiffFolder(edge);
+  await discover(folder);
+});
+afterAll(() => folder[Symbol.asyncDispose]());
+
 const engineData = { spiff__task_data: { k: 'v' }, spiff__callback_url: 'http://127.0.0.1:9/cb' };
 
 describe('lists', () => {
   test('commands and auths are the reference’s, quirks of its types included', async () => {
-    await using folder = await spiffFolder(edge);
-    await discover(folder);
     await using bulkhead = await serveBulkhead({ config: `connectors:\n  edge: { path: ${folder.path} }` });
     const commands = (await getJson(`${bulkhead.url}/v1/commands`)) as readonly { readonly id: string; readonly parameters: unknown }[];
     expect(commands).toHaveLength(24);
@@ -100,8 +109,6 @@ describe('a broken module hides only itself', () => {
 
 describe('engine data', () => {
   test('is handed over by default, and held back by connectors.X.context', async () => {
-    await using folder = await spiffFolder(edge);
-    await discover(folder);
     const bodyWith = async (more: string): Promise<unknown> => {
       await using bulkhead = await serveBulkhead({ config: `connectors:\n  edge: { path: ${folder.path}${more} }` });
       const { answer } = await invoke(bulkhead.url, 'edge/EchoContext', engineData);
@@ -121,8 +128,6 @@ describe('engine data', () => {
     });
     await new Promise<void>((listening) => backend.listen(0, '127.0.0.1', listening));
     const { port } = backend.address() as AddressInfo;
-    await using folder = await spiffFolder(edge);
-    await discover(folder);
     await using bulkhead = await serveBulkhead({ config: `connectors:\n  edge: { path: ${folder.path}, network: ["127.0.0.1:${port}"] }` });
     const callback = { command_response: { body: '{}', mimetype: 'application/json' }, error: null };
     const { status } = await invoke(bulkhead.url, 'edge/AsyncAccept', {
@@ -147,6 +152,38 @@ describe('packages', () => {
     await using bulkhead = await serveBulkhead({ config, environment: { REGION: 'eu' } });
     expect(await invoke(bulkhead.url, 'current/Region')).toEqual({ status: 200, answer: '{"made_in": "eu", "run_in": "eu"}' });
     expect(await invoke(bulkhead.url, 'current/LateRegion')).toEqual({ status: 200, answer: '{"run_in": "eu"}' });
+  });
+
+  test('may have a virtual environment of their own, whose Python runs them', async () => {
+    await using folder = await spiffFolder({
+      packages: ['more/connector_more'],
+      files: {
+        'connector.yaml': 'name: more\nprotocol: spiff-python\nrun: { packages: [./connector_more], command: [.venv/bin/python] }\n',
+        'connector_more/commands/needs.py':
+          'import dependency\n\n\nclass Needs:\n    def execute(self, config, task_data):\n        return {"response": dependency.WORD, "mimetype": "text/plain"}\n',
+      },
+    });
+    const { stdout } = await promisify(execFile)('/usr/bin/python3', [
+      '-c',
+      'import sys, sysconfig, venv; venv.create(sys.argv[1], symlinks=True); print(sysconfig.get_path("purelib", "venv", {"base": sys.argv[1]}))',
+      join(folder.path, '.venv'),
+    ]);
+    await writeFile(join(stdout.trim(), 'dependency.py'), 'WORD = "from the environment"\n');
+    await discover(folder);
+    await using bulkhead = await serveBulkhead({ config: `connectors:\n  more: { path: ${folder.path} }` });
+    expect(await invoke(bulkhead.url, 'more/Needs')).toEqual({ status: 200, answer: 'from the environment' });
+  });
+
+  test('that block past the deadline are stopped, and the engine is told so', async () => {
+    const config = `connectors:\n  edge: { path: ${folder.path}, limits: { start: 60s, invocation: 4s, cancelGrace: 100ms } }`;
+    await using bulkhead = await serveBulkhead({ config });
+    // A worker may take longer to start than one invocation may.
+    const isBack = async (): Promise<void> =>
+      await expect.poll(async () => (await invoke(bulkhead.url, 'edge/NoInit')).status, { timeout: 50_000 }).toBe(200);
+    await isBack();
+    const { status, answer } = await invoke(bulkhead.url, 'edge/Sleep', { seconds: 60 });
+    expect({ status, code: JSON.parse(answer).error.error_code }).toEqual({ status: 504, code: 'deadline_exceeded' });
+    await isBack();
   });
 
   test('of one connector are served together; a name that two have is the first one’s', async () => {
@@ -197,8 +234,6 @@ describe('packages', () => {
 
   test('leave no process behind', async () => {
     const left = watchLeftovers();
-    await using folder = await spiffFolder(edge);
-    await discover(folder);
     {
       await using bulkhead = await serveBulkhead({ config: `connectors:\n  edge: { path: ${folder.path} }` });
       expect((await invoke(bulkhead.url, 'edge/NoInit')).status).toBe(200);

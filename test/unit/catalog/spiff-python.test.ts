@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkPackages } from '../../../src/catalog/check-packages.ts';
+import { describeConnector } from '../../../src/catalog/describe.ts';
 import { loadCatalog } from '../../../src/catalog/load-catalog.ts';
 import { loadConfig } from '../../../src/config/load-config.ts';
 import { faultText } from '../../../src/lib/faults.ts';
@@ -43,6 +44,8 @@ describe('engine data of a command', () => {
     const catalog = await catalogOf(more);
     expect(catalog.command('a', 'Run')?.context).toEqual(expected);
     expect(catalog.command('a', 'Plain')?.context).toEqual([]);
+    const [connector] = catalog.connectors.values();
+    expect(connector && describeConnector(connector).commands.map(({ context }) => context)).toEqual([expected, []]);
   });
 
   it('has known names only', async () => {
