@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 
 /** Ticks of a second in /proc, which is 100 on every Linux that Node runs on. */
 const ticksPerSecond = 100;
@@ -24,6 +24,24 @@ export function resetPeak(pid: number): void {
 
 export function descriptorCount(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** TCP sockets of the process that listen. */
+export function listenerCount(pid: number): number {
+  const own = new Set(readdirSync(`/proc/${pid}/fd`).map((fd) => linkOf(`/proc/${pid}/fd/${fd}`)));
+  const listening = ['tcp', 'tcp6'].flatMap((table) => readFileSync(`/proc/${pid}/net/${table}`, 'latin1').split('\n').slice(1));
+  return listening.filter((line) => {
+    const fields = line.trim().split(/\s+/);
+    return fields[3] === '0A' && own.has(`socket:[${fields[9]}]`);
+  }).length;
+}
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
 }
 
 /** Processes below it, however deep. */

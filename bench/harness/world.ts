@@ -9,7 +9,7 @@ import { freePort, type ServerProcess, startAnnounced, startOnPort } from './ser
 export interface World extends Disposable {
   readonly folder: string;
   /** Folder of each connector. */
-  readonly children: { readonly static: string; readonly python: string; readonly node: string };
+  readonly children: { readonly static: string; readonly python: string; readonly node: string; readonly troubled: string };
   /** A copy of a connector under another name. */
   copyOf(child: keyof World['children'], name: string): string;
   /** What the static child is here: a C program, or what stands in for it. */
@@ -25,12 +25,18 @@ export function createWorld(): World {
   const folder = mkdtempSync(join(tmpdir(), 'bulkhead-bench-'));
   // The user of the sandboxes must be able to read it.
   chmodSync(folder, 0o755);
-  for (const name of ['static', 'python', 'node']) cpSync(join(bench, 'children', name), join(folder, name), { recursive: true });
+  for (const name of ['static', 'python', 'node', 'troubled'])
+    cpSync(join(bench, 'children', name), join(folder, name), { recursive: true });
   cpSync(join(project, 'connector-images/sdk/bulkhead.py'), join(folder, 'python/bulkhead.py'));
-  cpSync(join(project, 'connector-images/sdk/bulkhead.ts'), join(folder, 'node/bulkhead.ts'));
+  for (const name of ['node', 'troubled']) cpSync(join(project, 'connector-images/sdk/bulkhead.ts'), join(folder, name, 'bulkhead.ts'));
   return {
     folder,
-    children: { static: join(folder, 'static'), python: join(folder, 'python'), node: join(folder, 'node') },
+    children: {
+      static: join(folder, 'static'),
+      python: join(folder, 'python'),
+      node: join(folder, 'node'),
+      troubled: join(folder, 'troubled'),
+    },
     staticChild: buildStaticChild(join(folder, 'static')),
     copyOf(child, name) {
       const copy = join(folder, name);
@@ -77,15 +83,27 @@ let configs = 0;
 
 /** Bulkhead as a user starts it, with its log in a file. */
 export async function startBulkhead({ world, connectors, server = '' }: BulkheadOptions): Promise<ServerProcess> {
-  const name = `bulkhead-${configs++}`;
-  const file = join(world.folder, `${name}.yaml`);
-  const port = await freePort();
-  writeFileSync(file, `server:\n  port: ${port}\n${indent(server)}\nconnectors:\n${indent(connectors)}\n`);
-  const args = [join(project, 'src/main.ts'), 'serve', '--config', file];
-  return await startOnPort({ command: process.execPath, args, port, path: '/readyz', logFile: join(world.folder, `${name}.log`) });
+  return await serveConfig(world, `bulkhead-${configs++}`, connectors, server);
 }
 
-function indent(text: string): string {
+export interface ServedConfig extends ServerProcess {
+  /** Its config, and what stands in it before the connectors. */
+  readonly file: string;
+  readonly head: string;
+  readonly logFile: string;
+}
+
+export async function serveConfig(world: World, name: string, connectors: string, server = ''): Promise<ServedConfig> {
+  const [file, logFile] = [join(world.folder, `${name}.yaml`), join(world.folder, `${name}.log`)];
+  const port = await freePort();
+  const head = `server:\n  port: ${port}\n${indent(server)}\nconnectors:\n`;
+  writeFileSync(file, `${head}${indent(connectors)}\n`);
+  const args = [join(project, 'src/main.ts'), 'serve', '--config', file];
+  const started = await startOnPort({ command: process.execPath, args, port, path: '/readyz', logFile });
+  return Object.assign(started, { file, head, logFile });
+}
+
+export function indent(text: string): string {
   return text
     .trimEnd()
     .split('\n')

@@ -1,0 +1,68 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { goalsOf, verdict } from '../../bench/goals.ts';
+import { Results } from '../../bench/harness/results.ts';
+import { project } from '../../bench/harness/world.ts';
+
+const run = promisify(execFile);
+
+describe('the benchmark', () => {
+  test('runs, and writes tables, figures and a chart', { timeout: 120_000 }, async () => {
+    const output = await mkdtemp(join(tmpdir(), 'bulkhead-test-'));
+    try {
+      const args = ['bench/main.ts', '--quick', '--only', 'overhead', '--output', output];
+      const { stdout } = await run(process.execPath, args, { cwd: project });
+      expect(stdout).toContain('logging and metrics: 64 connections');
+      const { rows } = JSON.parse(await readFile(join(output, 'results.json'), 'utf8')) as { rows: { rounds: { perSecond: number }[] }[] };
+      expect(rows).toHaveLength(2);
+      for (const { rounds } of rows) expect(rounds[0]?.perSecond).toBeGreaterThan(0);
+      expect(await readFile(join(output, 'chart.svg'), 'utf8')).toContain('both on');
+    } finally {
+      await rm(output, { recursive: true });
+    }
+  });
+
+  test('refuses a section that it does not have', { timeout: 60_000 }, async () => {
+    const refused = run(process.execPath, ['bench/main.ts', '--quick', '--only', 'nonsense'], { cwd: project });
+    await expect(refused).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('There is no section nonsense') });
+  });
+});
+
+describe('the goals', () => {
+  const at = { series: 'small calls', point: '16 connections' };
+  const measured = (perSecond: number) => {
+    const results = new Results();
+    results.add(at, 'hono echo', { perSecond: 1000 });
+    results.add(at, 'bulkhead, static child', { perSecond });
+    return goalsOf(results).find(({ what }) => what.includes('16 connections'));
+  };
+
+  test.each([
+    [950, 'met'],
+    [850, 'missed'],
+  ])('a rate of %i beside a limit of 1000 is %s', (perSecond, expected) => {
+    const goal = measured(perSecond);
+    expect(goal && verdict(goal)).toBe(expected);
+  });
+
+  test('what was not measured is not met', () => {
+    expect(new Set(goalsOf(new Results()).map(verdict))).toEqual(new Set(['not measured']));
+  });
+
+  test('a ratio is the median of the rounds’ own', () => {
+    const results = new Results();
+    for (const [one, other] of [
+      [10, 20],
+      [300, 100],
+      [8, 10],
+    ] as const) {
+      results.add(at, 'one', { perSecond: one });
+      results.add(at, 'other', { perSecond: other });
+    }
+    expect(results.ratio(at, ['one', 'other'], 'perSecond')).toBe(0.8);
+  });
+});
