@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readlink, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,7 +53,10 @@ export async function probeSandbox(options: Omit<SubprocessRunnerOptions, 'egres
   try {
     const bare = runProbe({ runner, stage, network: { type: 'none' }, memoryMebibytes: memoryTriedMebibytes });
     const ruled = runProbe({ runner, stage, network: { type: 'rules', rules: [networkRule('127.0.0.1:443')] }, memoryMebibytes: 0 });
-    const attempts = (await Promise.all([bare, ruled])).flat();
+    const ruledOrWhy = ruled.catch((error: unknown) => [
+      { control: 'network rules', isHeld: false, detail: ProxyError.from(error).message },
+    ]);
+    const attempts = (await Promise.all([bare, ruledOrWhy])).flat();
     return [available, ...merge(attempts), ...(await limitReports(runner))];
   } catch (error) {
     return [{ control: 'sandbox', state: 'not available', detail: ProxyError.from(error).message, isRequired: true }];
@@ -87,6 +90,9 @@ const listeningOnly: EgressGateway = {
   close: async () => {},
 };
 
+/** See namespaces(7); a sandbox has one of its own of each. */
+const namespaceTypes = ['ipc', 'mnt', 'net', 'pid', 'user', 'uts'] as const;
+
 interface Stage {
   readonly folder: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -104,12 +110,14 @@ async function setStage(): Promise<Stage> {
   const abstract = `bulkhead-probe-${randomUUID()}`;
   const servers = await Promise.all([listen({ host: '127.0.0.1', port: 0 }), listen({ path: `\0${abstract}` })]);
   const architecture = process.arch === 'arm64' ? 'arm64' : 'x64';
+  const namespaces = await Promise.all(namespaceTypes.map(async (type) => `${type}=${await readlink(`/proc/self/ns/${type}`)}`));
   return {
     folder,
     environment: {
       PROBE_PORT: String((servers[0].address() as AddressInfo).port),
       PROBE_ABSTRACT: abstract,
       PROBE_NEIGHBOUR: neighbour,
+      PROBE_NAMESPACES: namespaces.join(' '),
       PROBE_CALLS: `${syscallNumber('unshare', architecture)} ${syscallNumber('ptrace', architecture)}`,
     },
     async close() {
@@ -124,6 +132,9 @@ async function listen(options: object): Promise<Server> {
   await once(server, 'listening');
   return server;
 }
+
+const perlRepair =
+  'run scripts/setup, or say `apt-get install perl-base` (Debian, Ubuntu), `dnf install perl-interpreter` (Fedora), `apk add perl` (Alpine)';
 
 interface Attempt {
   readonly control: string;
@@ -159,7 +170,7 @@ async function runProbe({ runner, stage, network, memoryMebibytes }: ProbeRun): 
   const attempts = output.split('\n').filter(Boolean).map(readAttempt);
   const tried = attempts.filter(({ control }) => control !== 'memory');
   if (tried.length === 0)
-    throw new ProxyError('sandbox_unavailable', `The probe said nothing: ${complaint.trim() || 'is perl installed?'}`);
+    throw new ProxyError('sandbox_unavailable', `The probe said nothing (${complaint.trim()}). It needs perl: ${perlRepair}.`);
   if (memoryMebibytes === 0) return tried;
   const isStopped = breach?.code === 'memory_exceeded';
   return [...tried, { control: 'memory', isHeld: isStopped, detail: breach?.message ?? `took ${memoryMebibytes} MiB and was not stopped` }];

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import type { EgressGateway } from '../egress/gateway.ts';
 import { ProxyError } from '../errors.ts';
@@ -33,6 +34,7 @@ export interface SubprocessHost {
 }
 
 export interface SubprocessHostOptions {
+  readonly bwrapPath: string | undefined;
   readonly nodePath: string;
   readonly userName: string;
   readonly egress: EgressGateway | undefined;
@@ -42,8 +44,9 @@ export interface SubprocessHostOptions {
 }
 
 /** @throws ProxyError `sandbox_unavailable` when the machine cannot sandbox at all. */
-export async function createSubprocessHost({ nodePath, userName, egress, limits, helper }: SubprocessHostOptions): Promise<SubprocessHost> {
-  const bwrapPath = findBwrap();
+export async function createSubprocessHost(options: SubprocessHostOptions): Promise<SubprocessHost> {
+  const { nodePath, userName, egress, limits, helper } = options;
+  const bwrapPath = findBwrap(options.bwrapPath === undefined ? bwrapPaths : [options.bwrapPath]);
   const architecture = architectureOf(process.arch);
   const user = findSandboxUser(userName, process.getuid?.());
   const node = await checkBind({ user, what: 'The Node that connectors run on', path: nodePath, access: 'read' });
@@ -66,7 +69,7 @@ export async function createSubprocessHost({ nodePath, userName, egress, limits,
     watch: createLimitWatch(),
     async close() {
       closeSync(nullDescriptor);
-      if (cgroups !== undefined) await removeCgroups(cgroups, (other) => other.pid === owner.pid && other.startTicks === owner.startTicks);
+      if (cgroups !== undefined) await removeCgroups(cgroups, ({ runner }) => runner === owner.runner);
     },
   };
 }
@@ -81,8 +84,8 @@ function architectureOf(architecture: string): FilterArchitecture {
 
 const bwrapPaths = ['/usr/bin/bwrap', '/usr/local/bin/bwrap', '/bin/bwrap'] as const;
 
-function findBwrap(): string {
-  const path = bwrapPaths.find((candidate) => existsSync(candidate));
+function findBwrap(candidates: readonly string[]): string {
+  const path = candidates.find((candidate) => existsSync(candidate));
   if (path !== undefined) return path;
   throw new ProxyError('sandbox_unavailable', `Connectors cannot be sandboxed: ${bwrapMissing}.`);
 }
@@ -118,7 +121,7 @@ async function openCgroups(owner: CgroupOwner): Promise<CgroupTree | undefined> 
 
 async function selfAsOwner(): Promise<CgroupOwner> {
   const stat = await processStat(process.pid);
-  return { pid: process.pid, startTicks: stat?.startTicks ?? '0' };
+  return { pid: process.pid, startTicks: stat?.startTicks ?? '0', runner: randomBytes(6).toString('hex') };
 }
 
 async function isDead({ pid, startTicks }: CgroupOwner): Promise<boolean> {

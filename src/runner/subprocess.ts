@@ -12,6 +12,8 @@ export interface SubprocessRunnerOptions {
   readonly egress?: EgressGateway;
   /** Whom sandboxes run as when the proxy is root; default `bulkhead`. */
   readonly userName?: string;
+  /** Default: where distributions install bubblewrap. `PATH` is not searched. */
+  readonly bwrapPath?: string;
   /** The Node that connectors written for Node run on; default: the proxy’s own. */
   readonly nodePath?: string;
   /** Default: cgroups where there are any for us, else the watchdog. */
@@ -30,14 +32,14 @@ export interface SubprocessRunner extends Runner {
 
 /** Starts connectors as processes of this machine: in a bubblewrap sandbox, or bare for `sandbox: none`. */
 export function createSubprocessRunner(options: SubprocessRunnerOptions = {}): SubprocessRunner {
-  const { egress, userName = sandboxUserDefault, nodePath = process.execPath, limits = 'cgroup', helper } = options;
+  const { egress, userName = sandboxUserDefault, bwrapPath, nodePath = process.execPath, limits = 'cgroup', helper } = options;
   const live = new Set<ConnectorProcess>();
   const starting = new Set<Promise<unknown>>();
   let host: Promise<SubprocessHost> | undefined;
   let isClosed = false;
 
   const openHost = (): Promise<SubprocessHost> => {
-    host ??= createSubprocessHost({ nodePath, userName, egress, limits, helper });
+    host ??= createSubprocessHost({ bwrapPath, nodePath, userName, egress, limits, helper });
     return host;
   };
 

@@ -127,16 +127,17 @@ export function findCgroupTree(owner: CgroupOwner, { self = '/proc/self' }: Cgro
   return delegatedTree(self, owner) ?? privilegedTree(self, owner);
 }
 
-/** Names a process for ever: pids come back, start times do not. */
+/** Names one runner for ever: pids come back, start times do not, and a process may have several runners. */
 export interface CgroupOwner {
   readonly pid: number;
   readonly startTicks: string;
+  readonly runner: string;
 }
 
-const folderPattern = /^bulkhead\.(\d+)\.(\d+)$/;
+const folderPattern = /^bulkhead\.(\d+)\.(\d+)\.([0-9a-z]+)$/;
 
-function ownFolder({ pid, startTicks }: CgroupOwner): string {
-  return `bulkhead.${pid}.${startTicks}`;
+function ownFolder({ pid, startTicks, runner }: CgroupOwner): string {
+  return `bulkhead.${pid}.${startTicks}.${runner}`;
 }
 
 function privilegedTree(self: string, owner: CgroupOwner): CgroupTree | undefined {
@@ -208,12 +209,13 @@ function ownCgroup(self: string, controller: Controller | undefined): string | u
   return undefined;
 }
 
-/** Removes the cgroups of proxies that have died, and those of this one. */
+/** Removes the cgroups of runners that have died, or of this one. */
 export async function removeCgroups(tree: CgroupTree, isMine: (owner: CgroupOwner) => boolean | Promise<boolean>): Promise<void> {
   for (const parent of new Set([...tree.folders.values()].map((folder) => dirname(folder)))) {
     for (const name of readdirSync(parent)) {
-      const [, pid, startTicks] = folderPattern.exec(name) ?? [];
-      if (pid === undefined || startTicks === undefined || !(await isMine({ pid: Number(pid), startTicks }))) continue;
+      const [, pid, startTicks, runner] = folderPattern.exec(name) ?? [];
+      if (pid === undefined || startTicks === undefined || runner === undefined) continue;
+      if (!(await isMine({ pid: Number(pid), startTicks, runner }))) continue;
       const folder = join(parent, name);
       const children = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
       await Promise.all(children.map((child) => removeFolder(join(folder, child.name))));

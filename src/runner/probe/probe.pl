@@ -5,6 +5,7 @@ $| = 1;
 
 my ($unshare, $ptrace) = split ' ', $ENV{PROBE_CALLS};
 my $new_user_namespace = 0x10000000;
+my %proxy = split /[ =]/, $ENV{PROBE_NAMESPACES};
 my ($inet, $unix, $vsock, $stream, $raw, $icmp) = (2, 1, 40, 1, 3, 1);
 
 refuses('metadata service', sub { dial('169.254.169.254', 80) });
@@ -19,8 +20,16 @@ refuses('machine settings', sub { open(my $f, '>', '/proc/sys/kernel/core_patter
 tells('environment of the proxy', $_ eq '', $_ || 'empty') for join ' ', grep { !/^NODE_CHANNEL_/ } split /\0/, slurp('/proc/1/environ');
 refuses('new user namespaces', sub { syscall($unshare, $new_user_namespace) == 0 });
 refuses('ptrace', sub { syscall($ptrace, 0, 0, 0, 0) == 0 });
-tells('capabilities', /^CapEff:\t0+$/m && /^CapPrm:\t0+$/m && /^CapBnd:\t0+$/m && /^NoNewPrivs:\t1$/m, 'none, no new privileges') for slurp('/proc/self/status');
-tells('system call filter', /^Seccomp:\t2$/m, 'in force') for slurp('/proc/self/status');
+my $status = slurp('/proc/self/status');
+my @capabilities = grep { !/\t0+$/ } $status =~ /^(Cap(?:Inh|Prm|Eff|Bnd|Amb):\t\w+)$/mg;
+tells('capabilities', !@capabilities, @capabilities ? join(' ', map { s/\t//r } @capabilities) : 'none');
+tells('no new privileges', $status =~ /^NoNewPrivs:\t1$/m, 'setuid programs gain nothing');
+my @shared = grep { readlink("/proc/self/ns/$_") eq $proxy{$_} } sort keys %proxy;
+tells('namespaces of its own', !@shared, @shared ? "shares @shared with the proxy" : 'none is shared with the proxy');
+my @held = foreign_descriptors();
+tells('descriptors of the proxy', !@held, @held ? "holds @held" : 'none but stdio');
+my ($filter) = $status =~ /^Seccomp:\t(\d)$/m;
+tells('system call filter', $filter == 2, $filter == 2 ? 'in force' : 'there is none');
 fill_disk();
 fork_much();
 tells('network rules', dial('127.0.0.1', 443), 'a listener inside reaches the proxy') if $ENV{PROBE_LISTENER};
@@ -59,6 +68,13 @@ sub slurp {
     open(my $file, '<', $_[0]) or return "unreadable: $!";
     local $/;
     return scalar <$file> // '';
+}
+
+# Those above stdio, but for the folder that is being listed, and for what the runner has covered with /dev/null.
+sub foreign_descriptors {
+    opendir(my $folder, '/proc/self/fd') or return "unreadable: $!";
+    my @numbers = grep { /^\d+$/ && $_ > 2 && $_ != fileno $folder } readdir $folder;
+    return grep { (readlink("/proc/self/fd/$_") // '') ne '/dev/null' } @numbers;
 }
 
 sub fill_disk {

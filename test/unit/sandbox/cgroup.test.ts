@@ -14,7 +14,7 @@ const limits: ResourceLimits = {
   tmpBytesMax: 1,
   tmpInodesMax: 1,
 };
-const owner = { pid: 77, startTicks: '123' };
+const owner = { pid: 77, startTicks: '123', runner: 'a1' };
 
 /** Files where the kernel would have them: what is written and where is what these tests are about. */
 let root: string;
@@ -40,7 +40,7 @@ describe('version 2', () => {
   });
 
   it('moves the proxy into a leaf, hands controllers on, and makes a folder of the proxy’s own', () => {
-    const folder = join(root, 'cg/system.slice/bulkhead.service/bulkhead.77.123');
+    const folder = join(root, 'cg/system.slice/bulkhead.service/bulkhead.77.123.a1');
     expect(find()).toEqual({
       version: 2,
       folders: new Map([
@@ -55,7 +55,7 @@ describe('version 2', () => {
 
   it('finds the same place again from within the leaf', () => {
     write('self/cgroup', '0::/system.slice/bulkhead.service/bulkhead-proxy\n');
-    expect(find()?.folders.get('memory')).toBe(join(root, 'cg/system.slice/bulkhead.service/bulkhead.77.123'));
+    expect(find()?.folders.get('memory')).toBe(join(root, 'cg/system.slice/bulkhead.service/bulkhead.77.123.a1'));
   });
 
   it('is not used when memory cannot be counted', () => {
@@ -65,7 +65,7 @@ describe('version 2', () => {
 
   it('writes the limits that exist, and reads what was reached', async () => {
     const tree = find();
-    const folder = 'cg/system.slice/bulkhead.service/bulkhead.77.123/one';
+    const folder = 'cg/system.slice/bulkhead.service/bulkhead.77.123.a1/one';
     for (const file of ['memory.max', 'memory.swap.max', 'memory.oom.group', 'pids.max', 'cpu.max']) write(`${folder}/${file}`, '');
     const cgroup = createCgroup(tree!, 'one', limits);
     cgroup.add(99);
@@ -93,9 +93,9 @@ describe('version 1', () => {
     expect(tree).toEqual({
       version: 1,
       folders: new Map([
-        ['memory', join(root, 'memory/mine/bulkhead.77.123')],
-        ['pids', join(root, 'pids/bulkhead.77.123')],
-        ['cpu', join(root, 'cpu/bulkhead.77.123')],
+        ['memory', join(root, 'memory/mine/bulkhead.77.123.a1')],
+        ['pids', join(root, 'pids/bulkhead.77.123.a1')],
+        ['cpu', join(root, 'cpu/bulkhead.77.123.a1')],
       ]),
     });
   });
@@ -103,12 +103,12 @@ describe('version 1', () => {
   it('removes what dead proxies left, and nothing else', async () => {
     const tree = findCgroupTree(owner, { self: join(root, 'self') });
     for (const name of ['memory/mine', 'pids', 'cpu']) {
-      mkdirSync(join(root, name, 'bulkhead.5.6/one'), { recursive: true });
+      mkdirSync(join(root, name, 'bulkhead.5.6.b2/one'), { recursive: true });
       mkdirSync(join(root, name, 'somebody-else'), { recursive: true });
     }
     await removeCgroups(tree!, ({ pid }) => pid === 5);
     expect(
-      ['memory/mine/bulkhead.5.6', 'pids/bulkhead.5.6', 'pids/somebody-else', 'pids/bulkhead.77.123'].map((path) =>
+      ['memory/mine/bulkhead.5.6.b2', 'pids/bulkhead.5.6.b2', 'pids/somebody-else', 'pids/bulkhead.77.123.a1'].map((path) =>
         existsSync(join(root, path)),
       ),
     ).toEqual([false, false, true, true]);
