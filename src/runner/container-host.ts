@@ -9,6 +9,7 @@ import type { DockerInstance } from './docker-instance.ts';
 import type { RegistryCredentials } from './image-credentials.ts';
 import type { ImageLock } from './image-lock.ts';
 import type { PullPolicy } from './image-pull.ts';
+import { createLimitWatch, type LimitWatch } from './limit-watch.ts';
 import { reap } from './reap.ts';
 import { removeOldSidecarImages, sidecarImage } from './sidecar-image.ts';
 
@@ -40,6 +41,8 @@ export interface ContainerHost {
   seccomp(): Promise<string | undefined>;
   sidecarImage(signal: AbortSignal): Promise<string>;
   forgetSidecarImage(): void;
+  /** Of the limits of containers whose processes are seen from here. */
+  readonly limitWatch: LimitWatch;
   /** By image id: whether it has a shell to open named pipes with. */
   readonly shells: Map<string, boolean>;
   /** Never throws: an engine that is away is cleaned up when it is back. */
@@ -61,6 +64,7 @@ export function createContainerHost(address: string, options: ContainerHostOptio
     engine,
     options,
     names,
+    limitWatch: createLimitWatch(),
     shells: new Map(),
     sharesFiles: async () => mayShare && (await engine.facts()).sharesKernel,
     giveUpSharing() {

@@ -60,10 +60,17 @@ export function containerOptions(plan: ContainerPlan): ContainerCreateOptions {
   };
 }
 
+/** Of a sidecar's image: the relay and, for rules with literal addresses, what routes those to loopback and then becomes the relay. */
+export interface SidecarPrograms {
+  readonly relay: readonly string[];
+  readonly router?: readonly string[];
+}
+
 export interface SidecarPlan {
   readonly image: string;
   /** The relay's plan, as its only argument. */
   readonly argument: string;
+  readonly programs: SidecarPrograms;
   readonly labels: Readonly<Record<string, string>>;
   readonly hosts: readonly { readonly address: string; readonly name: string }[];
   readonly hasDns: boolean;
@@ -73,23 +80,31 @@ export interface SidecarPlan {
   readonly product: 'docker' | 'podman';
 }
 
+/** Not the connector's user: nothing of the one is the other's. */
+export const sidecarUser = { uid: connectorUser.uid + 1, gid: connectorUser.gid + 1 } as const;
+
 /** The relay's own limits: it holds windows of bytes for a bounded number of connections, and opens no file. */
 const sidecarLimits = { memoryBytesMax: 192 * 1024 * 1024, pidsMax: 32, descriptorsMax: 1024 } as const;
 
 /** The create payload of a sidecar: a namespace with loopback only, its hosts file, and the relay in it. */
-export function sidecarOptions({ image, argument, labels, hosts, hasDns, seccomp, folder, product }: SidecarPlan): ContainerCreateOptions {
+export function sidecarOptions(plan: SidecarPlan): ContainerCreateOptions {
+  const { image, argument, programs, labels, hosts, hasDns, seccomp, folder, product } = plan;
   const { memoryBytesMax, pidsMax, descriptorsMax } = sidecarLimits;
+  const { router } = programs;
   return {
     Image: image,
-    Cmd: [argument],
-    // Not the connector's user: nothing of the one is the other's.
-    User: `${connectorUser.uid + 1}:${connectorUser.gid + 1}`,
+    // The image's entrypoint is the relay.
+    ...(router !== undefined && { Entrypoint: [...router] }),
+    Cmd: router === undefined ? [argument] : [...programs.relay, argument],
+    User: router === undefined ? `${sidecarUser.uid}:${sidecarUser.gid}` : '0:0',
     Labels: { ...labels },
     Hostname: 'connector',
     ...attachment({ stdin: folder === undefined }),
     HostConfig: {
       ...lifetime,
       ...hardening(seccomp),
+      // For the router's first milliseconds; it gives all of it up. An init would keep it, and the relay has no children to reap.
+      ...(router !== undefined && { CapAdd: ['NET_ADMIN', 'SETUID', 'SETGID'], Init: false }),
       NetworkMode: 'none',
       // Listeners below 1024, such as https and dns, without any capability.
       Sysctls: { 'net.ipv4.ip_unprivileged_port_start': '0' },

@@ -2,7 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import { ProxyError } from '../errors.ts';
 import { pause } from '../lib/pause.ts';
 import type { ContainerEnd, LaunchedContainer } from './container-launch.ts';
-import { breachOfExit, memoryBreach } from './limit-breach.ts';
+import { breachOfExit, type LimitBreach, memoryBreach } from './limit-breach.ts';
 import { endFromShellCode } from './process-handle.ts';
 import type { ConnectorProcess, ProcessExit, ProcessSpec } from './runner.ts';
 
@@ -13,6 +13,8 @@ export interface ContainerProcessOptions {
   readonly stdout: Readable;
   /** Settles, with why, when what the container depends on has ended. */
   readonly supportLost: Promise<string>;
+  /** Settles when it is to be ended for a limit that it went over. */
+  readonly limitBreached: Promise<LimitBreach>;
   /** Releases what belongs to the container; runs once, after it is gone. */
   readonly release: () => Promise<void>;
 }
@@ -23,7 +25,8 @@ const endTimeoutMs = 2000;
 const goneTimeoutMs = 35_000;
 
 /** A container that runs, as a ConnectorProcess. The engine's `wait` is not used: it never settles when the engine is killed. */
-export function containerProcess({ spec, container, stdin, stdout, supportLost, release }: ContainerProcessOptions): ConnectorProcess {
+export function containerProcess(options: ContainerProcessOptions): ConnectorProcess {
+  const { spec, container, stdin, stdout, supportLost, limitBreached, release } = options;
   const { streams } = container;
   let wasKilled = false;
   const forced = Promise.withResolvers<void>();
@@ -32,11 +35,13 @@ export function containerProcess({ spec, container, stdin, stdout, supportLost, 
     forced.resolve();
   };
   const finish = async (): Promise<ProcessExit> => {
-    const lost = await Promise.race([streams.ended, forced.promise, supportLost]);
+    const breached = Promise.race([limitBreached, supportLost.then((what) => supportBreach(spec, what))]);
+    const unnamed = Promise.race([streams.ended, forced.promise]).then(() => undefined);
+    const breach = await Promise.race([unnamed, breached]);
     try {
-      const end = wasKilled || typeof lost === 'string' ? undefined : await knownEnd(container);
+      const end = wasKilled || breach !== undefined ? undefined : await knownEnd(container);
       await gone(container);
-      return exitOf(spec, { end, lost: typeof lost === 'string' && !wasKilled ? lost : undefined });
+      return exitOf(spec, { end, breach: wasKilled ? undefined : breach });
     } catch (error) {
       return engineLost(spec, error);
     } finally {
@@ -76,14 +81,17 @@ async function gone(container: LaunchedContainer): Promise<void> {
 
 interface Ending {
   readonly end: ContainerEnd | undefined;
-  readonly lost: string | undefined;
+  /** What it was ended for. */
+  readonly breach: LimitBreach | undefined;
 }
 
-function exitOf({ connector, policy }: ProcessSpec, { end, lost }: Ending): ProcessExit {
-  if (lost !== undefined) {
-    const message = `Connector ${connector} was stopped: ${lost}`;
-    return { exitCode: null, signal: 'SIGKILL', breach: { code: 'connector_crashed', message } };
-  }
+function supportBreach({ connector }: ProcessSpec, what: string): LimitBreach {
+  return { code: 'connector_crashed', message: `Connector ${connector} was stopped: ${what}` };
+}
+
+function exitOf({ connector, policy }: ProcessSpec, ending: Ending): ProcessExit {
+  const { end } = ending;
+  if (ending.breach !== undefined) return { exitCode: null, signal: 'SIGKILL', breach: ending.breach };
   if (end === undefined) return { exitCode: null, signal: 'SIGKILL' };
   const shell = endFromShellCode(end.exitCode);
   const { limits } = policy;

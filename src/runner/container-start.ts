@@ -8,6 +8,7 @@ import { type LaunchedContainer, launchContainer } from './container-launch.ts';
 import { type ContainerNetwork, type ContainerPlan, connectorUser, containerOptions } from './container-options.ts';
 import { type ContainerPipes, makePipes } from './container-pipes.ts';
 import { containerProcess } from './container-process.ts';
+import { watchContainer } from './container-watch.ts';
 import { type DockerEngine, isRefusal, refusalText } from './docker-engine.ts';
 import type { EngineImage } from './image-inspect.ts';
 import { lockFault } from './image-lock.ts';
@@ -65,10 +66,14 @@ async function begin(start: ContainerStart): Promise<ConnectorProcess> {
   undo.defer(() => container.remove().catch(() => {}));
   await readySidecar;
   await container.start(signal);
+  const watch =
+    spec.policy.sandbox === 'enforced' ? watchContainer({ ...host, watch: host.limitWatch, id: container.id, spec }) : undefined;
+  undo.defer(() => watch?.stop());
   const release = undo.move();
   return containerProcess({
     spec,
     container,
+    limitBreached: watch?.breach ?? new Promise(() => {}),
     ...stdioOf(container, pipes),
     supportLost: supportLost(sidecar),
     release: () => release.disposeAsync(),

@@ -13,7 +13,7 @@ export interface WatchedSandbox {
   readonly limits: ResourceLimits;
   readonly connector: string;
   /** Undefined: nothing hard counts the tree, so the watchdog does. */
-  readonly cgroup: Cgroup | undefined;
+  readonly cgroup: Pick<Cgroup, 'events'> | undefined;
   /** The first process inside, by the number it has outside. */
   readonly pid: number;
   readonly onNotice: (notice: ProcessNotice) => void;

@@ -8,7 +8,7 @@ import { descriptors, inside, type NetworkPlan } from './sandbox-plan.ts';
 const backlog = 64;
 
 /** `uname -m` → numbers, from the same tables as sandbox/syscalls.ts. */
-const preludeCalls = {
+export const preludeCalls = {
   x64: { sendmsg: 46, prctl: 157, capset: 126 },
   arm64: { sendmsg: 211, prctl: 167, capset: 91 },
 } as const;

@@ -1,13 +1,17 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createReadStream, readFileSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { ProxyError } from '../errors.ts';
 import { labelNames, ownerLabel } from './container-labels.ts';
+import { type SidecarPrograms, sidecarUser } from './container-options.ts';
 import type { DockerEngine } from './docker-engine.ts';
 import { inspectImage } from './image-inspect.ts';
+import { preludeCalls, routeRequest } from './namespace-prelude.ts';
 import { type TarEntry, tarOf } from './tar.ts';
 
 /** How long making the image may take: some 160 MB go to the engine once. */
@@ -17,8 +21,8 @@ const repository = 'bulkhead-sidecar';
 const unusedAgeMs = 24 * 3_600_000;
 
 /**
- * The image of the sidecar, made of the proxy's own Node, the libraries it has loaded and the relay's two files: nothing is pulled and
- * no compiler is needed. Its tag is a digest of all that, so it is made once for each engine and release. Returns the image's id.
+ * The image of the sidecar, made of the proxy's own Node, this machine's Perl, the libraries that both load, and the relay: nothing is
+ * pulled and no compiler is needed. Its tag is a digest of all that, so it is made once for each engine and release. Returns the image's id.
  * @throws ProxyError `engine_unavailable`; `sandbox_unavailable` when the engine is of another architecture than the proxy.
  */
 export async function sidecarImage(engine: DockerEngine, signal?: AbortSignal): Promise<string> {
@@ -56,24 +60,51 @@ export async function removeOldSidecarImages(engine: DockerEngine): Promise<void
 
 const relayFiles = ['sidecar-relay', 'sidecar-mux'].map((name) => `${name}${extname(fileURLToPath(import.meta.url))}`);
 
+const relay = ['/node', '--max-old-space-size=64', '--disable-warning=ExperimentalWarning', `/relay/${relayFiles[0]}`];
+
 function relaySource(file: string): Buffer {
   return readFileSync(join(import.meta.dirname, file));
 }
 
 function sidecarTag(): string {
   const hash = createHash('sha256').update(`${layoutVersion} ${process.version} ${process.arch}`);
-  for (const file of relayFiles) hash.update(relaySource(file));
+  for (const file of [...relayFiles, ...routerFiles()]) hash.update(relaySource(file));
   return hash.digest('hex').slice(0, 16);
 }
 
 /** Changes when what the image holds, or how it starts, changes. */
-const layoutVersion = 1;
+const layoutVersion = 3;
+
+/**
+ * What a sidecar runs. Rules with literal addresses need routes to its loopback, which take CAP_NET_ADMIN and a program that speaks
+ * netlink; on a machine without Perl there is none, and those addresses are reached through the proxy variables alone.
+ */
+export function sidecarPrograms(localRoutes: readonly string[]): SidecarPrograms {
+  if (localRoutes.length === 0 || routerFiles().length === 0) return { relay };
+  const { capset } = preludeCalls[process.arch === 'arm64' ? 'arm64' : 'x64'];
+  const requests = localRoutes.map((route) => routeRequest(route).toString('hex')).join();
+  return { relay, router: ['/perl', `/relay/${routerFile}`, `${capset}`, `${sidecarUser.uid}`, `${sidecarUser.gid}`, requests] };
+}
+
+const perl = '/usr/bin/perl';
+const routerFile = 'namespace-helper/routes.pl';
+
+function routerFiles(): readonly string[] {
+  return existsSync(perl) ? [routerFile] : [];
+}
+
+/** Under the names that the loader looks for. */
+async function perlLibraries(): Promise<readonly string[]> {
+  const { stdout } = await promisify(execFile)('ldd', [perl], { env: {} });
+  return [...stdout.matchAll(/(?:=> )?(\/\S+) \(0x/g)].flatMap(([, file]) => file ?? []);
+}
 
 async function importImage(engine: DockerEngine, tag: string, signal?: AbortSignal): Promise<void> {
-  const libraries = loadedLibraries();
-  const entries = await imageEntries(libraries);
+  const programs = { node: process.execPath, ...(routerFiles().length > 0 && { perl }) };
+  const libraries = [...new Set([...loadedLibraries(), ...('perl' in programs ? await perlLibraries() : [])])];
+  const entries = await imageEntries(programs, libraries);
   const changes = [
-    `ENTRYPOINT ["/node","--max-old-space-size=64","--disable-warning=ExperimentalWarning","/relay/${relayFiles[0]}"]`,
+    `ENTRYPOINT ${JSON.stringify(relay)}`,
     `ENV LD_LIBRARY_PATH=${[...new Set(libraries.map(dirname))].join(':')}`,
     `LABEL ${labelNames.owner}=${ownerLabel} ${labelNames.role}=sidecar-image`,
   ];
@@ -105,7 +136,7 @@ function loadedLibraries(): string[] {
   return sharedObjects.filter((file) => file.startsWith('/') && file !== process.execPath);
 }
 
-async function imageEntries(libraries: readonly string[]): Promise<TarEntry[]> {
+async function imageEntries(programs: Readonly<Record<string, string>>, libraries: readonly string[]): Promise<TarEntry[]> {
   const file = async (path: string, source: string): Promise<TarEntry> => ({
     path,
     mode: 0o755,
@@ -113,9 +144,9 @@ async function imageEntries(libraries: readonly string[]): Promise<TarEntry[]> {
     content: () => createReadStream(source),
   });
   return [
-    await file('node', process.execPath),
+    ...(await Promise.all(Object.entries(programs).map(([path, source]) => file(path, source)))),
     ...(await Promise.all(libraries.map((library) => file(library.slice(1), library)))),
-    ...relayFiles.map((name) => {
+    ...[...relayFiles, ...routerFiles()].map((name) => {
       const source = relaySource(name);
       return { path: `relay/${name}`, mode: 0o644, size: source.length, content: () => [source] };
     }),

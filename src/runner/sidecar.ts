@@ -5,9 +5,10 @@ import { Duplex } from 'node:stream';
 import type { EgressSession } from '../egress/gateway.ts';
 import { ProxyError } from '../errors.ts';
 import { type LaunchedContainer, launchContainer } from './container-launch.ts';
-import { containerPaths, sidecarOptions } from './container-options.ts';
-import type { DockerEngine } from './docker-engine.ts';
+import { containerPaths, type SidecarPrograms, sidecarOptions } from './container-options.ts';
+import { type DockerEngine, isRefusal } from './docker-engine.ts';
 import { connectionsMax, questionsMax } from './netns-listeners.ts';
+import { sidecarPrograms } from './sidecar-image.ts';
 import { createMux } from './sidecar-mux.ts';
 import type { RelayPlan } from './sidecar-relay.ts';
 
@@ -40,6 +41,8 @@ const socketName = 'relay.sock';
 /** Bytes of what a failing relay says of itself that a message may hold. */
 const complaintBytesMax = 200;
 
+const forbidden = 403;
+
 /** Makes a sidecar, not yet started, so that its connector can be made meanwhile. @throws ProxyError, EngineRefusal */
 export async function makeSidecar(options: SidecarOptions): Promise<Sidecar> {
   const { engine, name, session, folder, image, labels, seccomp, signal } = options;
@@ -52,9 +55,20 @@ export async function makeSidecar(options: SidecarOptions): Promise<Sidecar> {
   const hasDns = session.listeners.some(({ role }) => role === 'dns');
   const argument = JSON.stringify(plan);
   const { product } = await engine.facts(signal);
-  const payload = sidecarOptions({ product, image, argument, labels, hosts: session.hosts, hasDns, seccomp, folder });
+  const make = (programs: SidecarPrograms) =>
+    launchContainer({
+      engine,
+      name,
+      ...(signal && { signal }),
+      options: sidecarOptions({ product, image, argument, programs, labels, hosts: session.hosts, hasDns, seccomp, folder }),
+    });
+  const programs = sidecarPrograms(session.localRoutes);
   try {
-    const container = await launchContainer({ engine, name, options: payload, ...(signal && { signal }) });
+    const container = await make(programs).catch((error: unknown) => {
+      // A guard before the engine lets no container begin as root: those addresses are then reached through the proxy variables alone.
+      if (programs.router === undefined || !isRefusal(error) || error.statusCode !== forbidden) throw error;
+      return make({ relay: programs.relay });
+    });
     return sidecarOf(options, container, listening);
   } catch (error) {
     listening?.server.close();

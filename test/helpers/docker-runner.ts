@@ -68,6 +68,8 @@ export interface RunnerUnderTest extends AsyncDisposable {
 export interface RunnerUnderTestOptions extends Partial<DockerRunnerOptions> {
   readonly gateway?: EgressGateway;
   readonly logger?: Logger;
+  /** Where notices go. */
+  readonly notices?: ProcessNotice[];
 }
 
 /** A runner of its own instance, whose disposal also checks that nothing is left on the engine. */
@@ -77,7 +79,7 @@ export async function startRunner(options: RunnerUnderTestOptions = {}): Promise
   const stateFolder = await mkdtemp(join(tmpdir(), 'bulkhead-test-'));
   const instance = options.instance ?? (await lockInstance({ stateFolder }));
   const runner = createDockerRunner({ logger: silentLogger, pull: 'never', ...options, engine: address, instance });
-  const notices: ProcessNotice[] = [];
+  const { notices = [] } = options;
   const containers = () => containersOf(engine, instance.name);
   return {
     engine,

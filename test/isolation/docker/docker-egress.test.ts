@@ -1,31 +1,17 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { noAuditLog } from '../../../src/egress/audit.ts';
 import { createEgressGateway, type EgressGateway } from '../../../src/egress/gateway.ts';
 import { silentLogger } from '../../../src/log.ts';
 import { networkRule } from '../../../src/manifest/host-pattern.ts';
 import type { NetworkPolicy } from '../../../src/manifest/network.ts';
-import type { ConnectorProcess } from '../../../src/runner/runner.ts';
-import { buildImage, requireEngine, startRunner } from '../../helpers/docker-runner.ts';
+import { requireEngine, startRunner } from '../../helpers/docker-runner.ts';
+import { asker, evaluatorImage } from './evaluator.ts';
 
 const engine = await requireEngine();
-
-/** Evaluates each line of stdin, and answers with one line of JSON. */
-const evaluator = `
-import net from 'node:net'; import http from 'node:http'; import dns from 'node:dns/promises'; import { createInterface } from 'node:readline';
-const fetchText = (port, host, text, hold = false) => new Promise((resolve) => {
-  const socket = net.connect(port, host); let got = '';
-  socket.on('connect', () => hold ? socket.write(text) : socket.end(text)).on('data', (d) => { got += d; }).on('end', () => resolve(got)).on('error', (e) => resolve(e.code));
-});
-const download = (port, host, bytes) => new Promise((resolve) => {
-  const socket = net.connect(port, host); let got = 0;
-  socket.on('connect', () => socket.end('big ' + bytes)).on('data', (d) => { got += d.length; }).on('end', () => resolve(got)).on('error', (e) => resolve(e.code));
-});
-for await (const line of createInterface({ input: process.stdin })) {
-  const value = await eval(line).catch?.((e) => e.code ?? e.message) ?? eval(line);
-  process.stdout.write(JSON.stringify(value) + '\\n');
-}`;
 
 describe.skipIf(engine === undefined).each([
   { how: 'a socket in a shared folder', shareFiles: true },
@@ -39,8 +25,7 @@ describe.skipIf(engine === undefined).each([
 
   beforeAll(async () => {
     if (engine === undefined) return;
-    const dockerfile = 'FROM bulkhead-base/node:local\nCOPY main.mjs /main.mjs\nENTRYPOINT ["node", "/main.mjs"]\n';
-    image = await buildImage(engine, 'bulkhead-test/evaluator:local', dockerfile, { 'main.mjs': evaluator });
+    image = await evaluatorImage(engine);
     server = createServer({ allowHalfOpen: true }, answer).listen(0, '127.0.0.1');
     await once(server, 'listening');
     port = (server.address() as { port: number }).port;
@@ -86,6 +71,27 @@ describe.skipIf(engine === undefined).each([
     expect(await ask(`dns.resolve4('secret-data.exfil.example')`)).toMatch(/ENOTFOUND|EREFUSED|ESERVFAIL/);
   });
 
+  test('a rule’s own address is reached by dialling it: it is routed to the sidecar, and nothing there keeps the right to do so', async () => {
+    const [own = ''] = Object.values(networkInterfaces()).flatMap((list) =>
+      (list ?? []).flatMap(({ internal, family, address }) => (internal || family === 'IPv6' ? [] : [address])),
+    );
+    const everywhere = createServer({ allowHalfOpen: true }, answer).listen(0, own);
+    await once(everywhere, 'listening');
+    const { port: ownPort } = everywhere.address() as { port: number };
+    await using under = await startRunner({ shareFiles, gateway });
+    const ask = asker(await under.start(image, { network: { type: 'rules', rules: [networkRule(`${own}:${ownPort}`)] } }));
+    expect(await ask(`fetchText(${ownPort}, '${own}', 'hello')`)).toBe('you said hello');
+    expect(await ask(`fetchText(${ownPort + 1}, '${own}', 'hello')`)).toBe('ECONNREFUSED');
+    expect(await ask(`fetchText(80, '10.9.8.7', 'hello')`)).toBe('ENETUNREACH');
+    const sidecar = under.engine.docker.getContainer((await under.containers()).find((name) => name.endsWith('-net'))?.slice(1) ?? '');
+    const { Titles, Processes } = await sidecar.top({ ps_args: '-o pid,uid' });
+    expect(Titles).toContain('UID');
+    expect(Processes.map((row: readonly string[]) => row[Titles.indexOf('UID')])).toEqual(['10002']);
+    const pid = Processes[0]?.[Titles.indexOf('PID')];
+    expect(readFileSync(`/proc/${pid}/status`, 'utf8')).toMatch(/CapInh:\t0+\nCapPrm:\t0+\nCapEff:\t0+\n/);
+    everywhere.close();
+  });
+
   test('proxy variables lead to the same gateway', async () => {
     await using under = await startRunner({ shareFiles, gateway });
     const ask = asker(await under.start(image, { network }));
@@ -112,33 +118,4 @@ function answer(socket: Socket): void {
     text += chunk;
   });
   socket.on('end', () => socket.end(text.startsWith('big ') ? Buffer.alloc(Number(text.slice(4))) : `you said ${text}`));
-}
-
-/** One expression to the container, one JSON value back. */
-function asker(process: ConnectorProcess): (expression: string) => Promise<unknown> {
-  const lines: string[] = [];
-  let rest = '';
-  let wake = () => {};
-  process.stdout.on('data', (chunk) => {
-    rest += chunk;
-    const parts = rest.split('\n');
-    rest = parts.pop() ?? '';
-    lines.push(...parts);
-    wake();
-  });
-  let complaint = '';
-  process.stderr.on('data', (chunk) => {
-    complaint += chunk;
-  });
-  const over = process.exited.then((exit) => Promise.reject(new Error(`ended: ${JSON.stringify(exit)} ${complaint}`)));
-  over.catch(() => {});
-  return async (expression) => {
-    process.stdin.write(`${expression}\n`);
-    while (lines.length === 0) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      wake = resolve;
-      await Promise.race([promise, over]);
-    }
-    return JSON.parse(lines.shift() ?? 'null');
-  };
 }

@@ -1,26 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildImage, type RunnerUnderTest, requireEngine, startRunner } from '../../helpers/docker-runner.ts';
+import { type RunnerUnderTest, requireEngine, startRunner } from '../../helpers/docker-runner.ts';
 import { type Hostile, hostileIn, quietAttacks, setTraps, type Traps } from '../attacks.ts';
+import { hostileImage, ownToContainers } from './hostile-image.ts';
 
 const engine = await requireEngine(['shell', 'node', 'python']);
 const secret = 'the-proxy-knows-this';
-const fixtures = join(import.meta.dirname, '../../fixtures/hostile');
-const programs = {
-  python: { base: 'python', file: 'main.py', command: '["python3", "-u", "/app/main.py"]' },
-  node: { base: 'node', file: 'main.mjs', command: '["node", "/app/main.mjs"]' },
-} as const;
-
-/** What a container has and a sandbox has not; none of it is the host's. The reasons are in docs/docker.md. */
-const ownToContainers = [
-  // The image's own folders, empty or not.
-  /^read \/(root|home|var|mnt|srv|boot)$/,
-  // Mounted read-only in every container; its secrets are root's.
-  /^read \/sys$/,
-  // Its own devpts, without anybody else's terminals; typing into one (TIOCSTI) is refused.
-  /^open a pseudo terminal$/,
-];
 
 describe.skipIf(engine === undefined).each(['python', 'node'] as const)('a hostile image in %s, without network', (language) => {
   let under: RunnerUnderTest;
@@ -29,11 +13,7 @@ describe.skipIf(engine === undefined).each(['python', 'node'] as const)('a hosti
 
   beforeAll(async () => {
     if (engine === undefined) return;
-    const { base, file, command } = programs[language];
-    const dockerfile = `FROM bulkhead-base/${base}:local\nCOPY ${file} /app/${file}\nWORKDIR /app\nENTRYPOINT ${command}\n`;
-    const image = await buildImage(engine, `bulkhead-test/hostile-${language}:local`, dockerfile, {
-      [file]: readFileSync(join(fixtures, file), 'utf8'),
-    });
+    const image = await hostileImage(engine, language);
     process.env['BULKHEAD_TEST_SECRET'] = secret;
     traps = await setTraps([secret]);
     under = await startRunner();
@@ -62,6 +42,12 @@ describe.skipIf(engine === undefined).each(['python', 'node'] as const)('a hosti
       expect(succeeded.filter(({ what }) => !ownToContainers.some((own) => own.test(what)))).toEqual([]);
     },
   );
+
+  it.runIf(language === 'python')('has no pseudo terminal but its own, and cannot type into that (attack 41)', async () => {
+    const results = await hostile.attack('own_terminal');
+    expect(results.filter(({ outcome }) => outcome !== 'refused')).toEqual([]);
+    expect(results.map(({ detail }) => detail)).toEqual([expect.stringContaining('only ['), 'EPERM']);
+  });
 
   it('reached none of the traps', () => {
     expect(traps.hits()).toBe(0);

@@ -11,7 +11,7 @@ describe.skipIf(engine === undefined).each([
   { how: 'named pipes', shareFiles: true },
   { how: 'attach', shareFiles: false },
 ])('a container over $how', ({ shareFiles }) => {
-  const images = { echo: '', flood: '', deaf: '', memory: '', ends: '', stubborn: '' };
+  const images = { echo: '', flood: '', deaf: '', memory: '', ends: '', stubborn: '', greedy: '', child: '' };
 
   beforeAll(async () => {
     if (engine === undefined) return;
@@ -19,6 +19,12 @@ describe.skipIf(engine === undefined).each([
     images.flood = await shellImage(engine, 'flood', `exec head -c ${200 * mebibyte} /dev/zero`);
     images.deaf = await shellImage(engine, 'deaf', 'echo up\nexec sleep 600');
     images.memory = await shellImage(engine, 'memory', 'echo up\nread line\nx=$(tail /dev/zero)');
+    images.greedy = await shellImage(
+      engine,
+      'greedy',
+      'head -c 4000000 /dev/zero >/tmp/full\n(for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do sleep 600 & done) &\nexec sleep 600',
+    );
+    images.child = await shellImage(engine, 'child', '(tail /dev/zero >/tmp/x) &\nwait\nsleep 600');
     images.ends = await shellImage(engine, 'ends', 'read code\nexit $code');
     images.stubborn = await shellImage(
       engine,
@@ -97,6 +103,27 @@ describe.skipIf(engine === undefined).each([
     const { breach } = await process.exited;
     expect(breach?.code).toBe('memory_exceeded');
     expect(breach?.message).toContain('32 MiB');
+  });
+
+  test('refused forks and a full /tmp are told while it lives', async () => {
+    await using under = await startRunner({ shareFiles });
+    const limits = { ...testLimits, pidsMax: 12, tmpBytesMax: mebibyte };
+    const process = await under.start(images.greedy, { limits });
+    process.stderr.resume();
+    process.stdout.resume();
+    const told = (code: string, text: string) => ({ code, message: expect.stringContaining(text) });
+    await expect.poll(() => under.notices, { timeout: 20_000 }).toContainEqual(told('process_limit', '12 processes'));
+    await expect.poll(() => under.notices, { timeout: 20_000 }).toContainEqual(told('disk_exceeded', '/tmp of 1 MiB'));
+    expect(await under.containers()).toHaveLength(1);
+    process.kill();
+    await process.exited;
+  });
+
+  test('a child that is killed for memory ends the whole container, by name', async () => {
+    await using under = await startRunner({ shareFiles });
+    const process = await under.start(images.child, { limits: { ...testLimits, memoryBytesMax: 32 * mebibyte } });
+    process.stdout.resume();
+    expect((await process.exited).breach).toMatchObject({ code: 'memory_exceeded', message: expect.stringContaining('32 MiB') });
   });
 
   test('one that is killed from outside says by which signal', async () => {

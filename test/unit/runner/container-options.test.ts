@@ -132,6 +132,7 @@ describe('sidecar options', () => {
   const sidecar = {
     image: 'sha256:def',
     argument: '{}',
+    programs: { relay: ['/node', '/relay.js'] },
     labels: {},
     hosts: [{ address: '127.0.0.2', name: 'a.example' }],
     hasDns: true,
@@ -148,6 +149,20 @@ describe('sidecar options', () => {
       ReadonlyRootfs: true,
       CapDrop: ['ALL'],
     });
+  });
+
+  test('run the image’s relay as a user of its own, without any capability', () => {
+    const { Entrypoint, Cmd, User, HostConfig } = sidecarOptions({ ...sidecar, folder: undefined });
+    expect([Entrypoint, Cmd, User]).toEqual([undefined, ['{}'], '10002:10002']);
+    expect([HostConfig?.CapAdd, HostConfig?.Init]).toEqual([undefined, true]);
+  });
+
+  test('a router starts as root with what routes need, and nothing but it does: no init stays with those rights', () => {
+    const programs = { ...sidecar.programs, router: ['/perl', '/routes.pl', '00'] };
+    const { Entrypoint, Cmd, User, HostConfig } = sidecarOptions({ ...sidecar, programs, folder: undefined });
+    expect([Entrypoint, Cmd, User]).toEqual([['/perl', '/routes.pl', '00'], ['/node', '/relay.js', '{}'], '0:0']);
+    expect(HostConfig).toMatchObject({ CapDrop: ['ALL'], CapAdd: ['NET_ADMIN', 'SETUID', 'SETGID'], Init: false });
+    expect(HostConfig?.SecurityOpt).toEqual(['no-new-privileges:true']);
   });
 
   test('speak over stdin and stdout, or over a socket in a read-only folder', () => {

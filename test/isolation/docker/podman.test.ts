@@ -1,0 +1,170 @@
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { noAuditLog } from '../../../src/egress/audit.ts';
+import { createEgressGateway } from '../../../src/egress/gateway.ts';
+import { silentLogger } from '../../../src/log.ts';
+import { networkRule } from '../../../src/manifest/host-pattern.ts';
+import { containerLabels } from '../../../src/runner/container-labels.ts';
+import { lockInstance } from '../../../src/runner/docker-instance.ts';
+import { probeEngines } from '../../../src/runner/doctor-engine.ts';
+import { runCliProcess } from '../../helpers/cli-process.ts';
+import { buildImage, containersOf, requireEngine, shellImage, startRunner, testLimits, textOf } from '../../helpers/docker-runner.ts';
+import { isPodmanInstalled, type PodmanService, startPodmanService } from '../../helpers/podman-service.ts';
+import { asker, evaluatorImage } from './evaluator.ts';
+
+/** Builds the images; Podman is brought them. */
+const builder = await requireEngine();
+const isPossible = builder !== undefined && isPodmanInstalled() && process.getuid?.() === 0;
+if (!isPossible) {
+  const message = 'NO PODMAN: the tests against it cannot run here; as root, scripts/setup --tests installs it';
+  if (process.env['CI']) throw new Error(message);
+  console.error(`\n!!! ${message}\n`);
+}
+
+const mebibyte = 1024 * 1024;
+const manifest = {
+  ...{ name: 'boxed', version: '1.0.0', description: 'Greets', protocol: 'oneshot' },
+  commands: [{ name: 'Greet', description: 'Greets', parameters: { type: 'object', properties: {} } }],
+};
+
+describe.skipIf(!isPossible)('Podman', { timeout: 240_000 }, () => {
+  let podman: PodmanService;
+  const images = { echo: '', ends: '', memory: '', stubborn: '', evaluator: '', greeter: 'bulkhead-test/greeter:local' };
+
+  beforeAll(async () => {
+    if (builder === undefined) return;
+    images.echo = await shellImage(builder, 'echo', 'echo "to stderr" >&2\nexec cat');
+    images.ends = await shellImage(builder, 'ends', 'read code\nexit $code');
+    images.memory = await shellImage(builder, 'memory', 'echo up\nread line\nx=$(tail /dev/zero)');
+    images.stubborn = await shellImage(
+      builder,
+      'stubborn-children',
+      'trap "" TERM INT HUP\n(trap "" TERM; sleep 600) &\necho up\nwhile :; do sleep 1; done',
+    );
+    images.evaluator = await evaluatorImage(builder);
+    const dockerfile = `FROM bulkhead-base/shell:local\nLABEL dev.bulkhead.connector='${JSON.stringify(manifest)}'\nCOPY main.sh /main.sh\nENTRYPOINT ["/bin/sh", "/main.sh"]\n`;
+    await buildImage(builder, images.greeter, dockerfile, { 'main.sh': `cat >/dev/null\necho '{"body": {"says": "hello"}}'\n` });
+    podman = await startPodmanService();
+    for (const image of Object.values(images)) await podman.bring(builder, image);
+  }, 300_000);
+
+  afterAll(async () => {
+    await podman?.[Symbol.asyncDispose]();
+  }, 120_000);
+
+  test('says what it is, and holds what the sandbox promises', async () => {
+    expect(await podman.engine.facts()).toMatchObject({ product: 'podman' });
+    const reports = await probeEngines({ addresses: [podman.address] });
+    expect(reports.filter(({ state, isRequired }) => isRequired && state !== 'enforced')).toEqual([]);
+    expect(reports).toContainEqual(
+      expect.objectContaining({ control: 'engine seccomp', detail: expect.stringContaining('Bulkhead’s profile') }),
+    );
+  });
+
+  describe.each([
+    { how: 'named pipes', shareFiles: true },
+    { how: 'attach', shareFiles: false },
+  ])('over $how', ({ shareFiles }) => {
+    const start = () => startRunner({ engine: podman.address, shareFiles });
+
+    test('answers on stdout, keeps stderr apart, carries a megabyte unchanged, and ends when stdin does', async () => {
+      await using under = await start();
+      const process = await under.start(images.echo);
+      const received = Array.fromAsync(process.stdout);
+      const stderr = textOf(process.stderr);
+      const sent = Buffer.alloc(mebibyte, 'abcdefghijklmnopqrstuvwxyz\n');
+      process.stdin.end(sent);
+      expect(await process.exited).toEqual({ exitCode: 0, signal: null });
+      expect(Buffer.concat(await received).equals(sent)).toBe(true);
+      expect(await stderr).toBe('to stderr\n');
+    });
+
+    test('tells the exit code', async () => {
+      await using under = await start();
+      const process = await under.start(images.ends);
+      process.stdin.end('7\n');
+      expect(await process.exited).toEqual({ exitCode: 7, signal: null });
+    });
+
+    test('kill ends one that ignores every signal, its children included', async () => {
+      await using under = await start();
+      const process = await under.start(images.stubborn);
+      await once(process.stdout, 'data');
+      process.kill();
+      expect(await process.exited).toEqual({ exitCode: null, signal: 'SIGKILL' });
+      expect(await under.containers()).toEqual([]);
+    });
+
+    test('out of memory is named, with the limit', async () => {
+      await using under = await start();
+      const process = await under.start(images.memory, { limits: { ...testLimits, memoryBytesMax: 32 * mebibyte } });
+      await once(process.stdout, 'data');
+      process.stdin.write('go\n');
+      const { breach } = await process.exited;
+      expect(breach?.code).toBe('memory_exceeded');
+    });
+
+    test('without network there is loopback only, and with rules what they allow', async () => {
+      const server = createServer((socket) => socket.end('from outside')).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { port } = server.address() as { port: number };
+      const gateway = createEgressGateway({ audit: noAuditLog, log: silentLogger });
+      {
+        await using under = await startRunner({ engine: podman.address, shareFiles, gateway });
+        const bare = asker(await under.start(images.evaluator));
+        expect(await bare(`Object.keys(process.getBuiltinModule('node:os').networkInterfaces())`)).toEqual(['lo']);
+        expect(await bare(`fetchText(${port}, '127.0.0.1', 'x')`)).toBe('ECONNREFUSED');
+        expect(await bare(`fetchText(80, '10.0.0.1', 'x')`)).toBe('ENETUNREACH');
+        const rules = [`127.0.0.1:${port}`, 'allowed.example:443'].map(networkRule);
+        const ruled = asker(await under.start(images.evaluator, { network: { type: 'rules', rules } }));
+        expect(await ruled(`fetchText(${port}, '127.0.0.1', 'x')`)).toBe('from outside');
+        expect(await ruled(`fetchText(${port + 1}, '127.0.0.1', 'x')`)).toBe('ECONNREFUSED');
+        expect(await ruled(`fetchText(80, '10.0.0.1', 'x')`)).toBe('ENETUNREACH');
+        expect(await ruled(`dns.lookup('allowed.example').then((a) => a.address)`)).toMatch(/^127\./);
+        expect(await ruled(`dns.resolve4('secret-data.exfil.example')`)).toMatch(/ENOTFOUND|EREFUSED|ESERVFAIL/);
+      }
+      await gateway.close();
+      server.close();
+    });
+  });
+
+  test('a rule’s own address is routed to the sidecar', async () => {
+    const gateway = createEgressGateway({ audit: noAuditLog, log: silentLogger });
+    {
+      await using under = await startRunner({ engine: podman.address, gateway });
+      const network = { type: 'rules', rules: [networkRule('127.0.0.0/8:9'), networkRule('198.18.0.1:9')] } as const;
+      const ask = asker(await under.start(images.evaluator, { network }));
+      // Refused by the gateway, or by what it dials: anything but a missing route.
+      expect(await ask(`fetchText(9, '198.18.0.1', 'x', true)`)).not.toBe('ENETUNREACH');
+      expect(await ask(`fetchText(9, '198.18.0.2', 'x', true)`)).toBe('ENETUNREACH');
+    }
+    await gateway.close();
+  });
+
+  test('what a dead proxy left is removed', async () => {
+    const dead = await lockInstance();
+    const labels = { ...containerLabels(dead, 'connector', 'left') };
+    await (await podman.engine.docker.createContainer({ Image: images.stubborn, Labels: labels })).start();
+    await dead.close();
+    await using under = await startRunner({ engine: podman.address });
+    await under.runner.reap();
+    expect(await containersOf(podman.engine, dead.name)).toEqual([]);
+  });
+
+  test('a command is called through the CLI, its manifest read from the label', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'bulkhead-test-'));
+    const config = join(folder, 'bulkhead.yaml');
+    const key = 'a-key-of-sufficient-length-1234567890';
+    const keys = 'apiKeys: [{ name: test, key: { env: CONNECTOR_PROXY_API_KEY }, connectors: ["*"] }]';
+    await writeFile(config, `server:\n  ${keys}\n  engine: ${podman.address}\nconnectors:\n  boxed: { image: "${images.greeter}" }\n`);
+    const { stdout, stderr, exitCode } = await runCliProcess(['call', 'boxed/Greet', '--config', config], {
+      environment: { CONNECTOR_PROXY_API_KEY: key },
+    });
+    expect([exitCode, stdout, stderr]).toEqual([0, expect.stringContaining('hello'), expect.any(String)]);
+    await rm(folder, { recursive: true, force: true });
+  });
+});
