@@ -106,7 +106,7 @@ export class GrowingScan {
     this.#stepBytes = stepBytes;
     this.#nextBytes = stepBytes;
     this.#nestingMax = nestingMax;
-    this.#cursor = createCursor(new Uint8Array(), allowNonFinite);
+    this.#cursor = createCursor(Buffer.of(), allowNonFinite);
     this.#list = { members: [], membersMax, buffer: undefined };
   }
 

@@ -126,7 +126,8 @@ function hold(cursor: Cursor, from: number, at: number, seen: number): typeof fa
 
 function skipEscape(cursor: Cursor, at: number): number {
   cursor.hasEscape = true;
-  switch (cursor.bytes[at + 1]) {
+  const { bytes } = cursor;
+  switch (at + 1 < bytes.length ? bytes[at + 1] : 0) {
     case quote:
     case backslash:
     case 0x2f: // slash
@@ -138,7 +139,7 @@ function skipEscape(cursor: Cursor, at: number): number {
       return at + 2;
     case 0x75: // u
       for (let digit = at + 2; digit < at + 6; digit += 1) {
-        if (!isHexDigit(cursor.bytes[digit])) return fail(cursor, digit, 'a \\u escape needs four hexadecimal digits');
+        if (digit >= bytes.length || !isHexDigit(bytes[digit])) return fail(cursor, digit, 'a \\u escape needs four hexadecimal digits');
       }
       return at + 6;
     default:
@@ -182,20 +183,22 @@ function wordsOf(bytes: Uint8Array): Words {
 
 export function skipNumber(cursor: Cursor, from: number): number {
   const { bytes } = cursor;
+  const { length } = bytes;
   let at = bytes[from] === minus ? from + 1 : from;
-  if (bytes[at] === zero) at += 1;
+  const first = at < length ? bytes[at] : 0;
+  if (first === zero) at += 1;
   else {
-    if (cursor.allowNonFinite && bytes[at] === 0x49) return skipNonFinite(cursor, at, 'Infinity');
+    if (cursor.allowNonFinite && first === 0x49) return skipNonFinite(cursor, at, 'Infinity');
     at = skipDigits(cursor, at);
     if (at === failed) return failed;
   }
-  if (bytes[at] === point) {
+  if (at < length && bytes[at] === point) {
     at = skipDigits(cursor, at + 1);
     if (at === failed) return failed;
   }
-  const exponent = bytes[at];
+  const exponent = at < length ? bytes[at] : 0;
   if (exponent !== 0x65 && exponent !== 0x45) return at;
-  const sign = bytes[at + 1];
+  const sign = at + 1 < length ? bytes[at + 1] : 0;
   return skipDigits(cursor, sign === plus || sign === minus ? at + 2 : at + 1);
 }
 
@@ -213,7 +216,8 @@ function skipDigits(cursor: Cursor, from: number): number {
 
 /** true, false, null and, where allowed, NaN and Infinity. */
 export function skipWord(cursor: Cursor, from: number): number {
-  switch (cursor.bytes[from]) {
+  const { bytes } = cursor;
+  switch (from < bytes.length ? bytes[from] : 0) {
     case 0x74:
       return skipLetters(cursor, from, 'true');
     case 0x66:
@@ -237,7 +241,8 @@ function skipNonFinite(cursor: Cursor, from: number, word: string): number {
 
 function skipLetters(cursor: Cursor, from: number, word: string): number {
   for (let index = 0; index < word.length; index += 1) {
-    if (cursor.bytes[from + index] !== word.charCodeAt(index)) return fail(cursor, from + index, 'a value is expected');
+    if (from + index >= cursor.bytes.length || cursor.bytes[from + index] !== word.charCodeAt(index))
+      return fail(cursor, from + index, 'a value is expected');
   }
   return from + word.length;
 }

@@ -49,6 +49,7 @@ export interface Place {
 /** One value and all within it, from the place on. When it fails, the place is the last one before the failure. */
 export function scanValue(cursor: Cursor, place: Place, nestingMax: number, list: MemberList): number {
   const { bytes } = cursor;
+  const { length } = bytes;
   const { stack } = place;
   let at = place.at;
   if (place.isEnded) {
@@ -57,14 +58,15 @@ export function scanValue(cursor: Cursor, place: Place, nestingMax: number, list
   }
   for (;;) {
     const from = at;
-    const byte = bytes[from];
+    // Never reads past the end, here and below: once it has, the engine reads every byte more slowly.
+    const byte = from < length ? bytes[from] : 0;
     if (byte === openObject || byte === openArray) {
       if (stack.length >= nestingMax) {
         fail(cursor, from, `it is nested deeper than ${nestingMax}`);
         return stay(place, from, false);
       }
       at = skipSpace(cursor, from + 1);
-      if (bytes[at] !== byte + 2) {
+      if (at >= length || bytes[at] !== byte + 2) {
         at = byte === openObject ? scanKey(cursor, at, stack.length + 1, list) : beforeEnd(cursor, at);
         if (at === failed) return stay(place, from, false);
         stack.push(byte + 2);
@@ -108,13 +110,14 @@ function endValue(cursor: Cursor, from: number, place: Place, list: MemberList):
     if (stack.length === 1) endMember(list, at);
     const next = skipSpace(cursor, at);
     const close = stack[stack.length - 1] as number;
-    if (bytes[next] === comma) {
+    const byte = next < bytes.length ? bytes[next] : 0;
+    if (byte === comma) {
       const after = skipSpace(cursor, next + 1);
       if (close !== closeObject) return after;
       const value = scanKey(cursor, after, stack.length, list);
       return value === failed ? stay(place, at, true) : value;
     }
-    if (bytes[next] !== close) {
+    if (byte !== close) {
       fail(cursor, next, `a comma or the end of ${close === closeObject ? 'an object' : 'an array'} is expected`);
       return stay(place, at, true);
     }
@@ -127,12 +130,12 @@ function endValue(cursor: Cursor, from: number, place: Place, list: MemberList):
 /** Fails before it changes anything, so that it may be done again. */
 function scanKey(cursor: Cursor, start: number, nesting: number, list: MemberList): number {
   const { bytes } = cursor;
-  if (bytes[start] !== quote) return fail(cursor, start, 'a key in double quotes is expected');
+  if (start >= bytes.length || bytes[start] !== quote) return fail(cursor, start, 'a key in double quotes is expected');
   const keyEnd = skipString(cursor, start + 1);
   if (keyEnd === failed) return failed;
   const isEscaped = cursor.hasEscape;
   const colonAt = skipSpace(cursor, keyEnd);
-  if (bytes[colonAt] !== colon) return fail(cursor, colonAt, 'a colon is expected');
+  if (colonAt >= bytes.length || bytes[colonAt] !== colon) return fail(cursor, colonAt, 'a colon is expected');
   const valueStart = skipSpace(cursor, colonAt + 1);
   if (nesting > 1) return valueStart < bytes.length ? valueStart : beforeEnd(cursor, valueStart);
   if (list.members.length >= list.membersMax) return fail(cursor, start, `it has more than ${list.membersMax} members`);
