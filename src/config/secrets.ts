@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { ExecaError, execa } from 'execa';
+import type { ExecaError } from 'execa';
 import { ProxyError } from '../errors.ts';
 import type { ApiKeyConfig, ConnectorConfig, SecretSource } from './config.ts';
 import { defaults } from './defaults.ts';
@@ -126,6 +126,8 @@ async function readBoundedFile(source: SecretSource & { readonly type: 'file' })
 async function runCommand(source: SecretSource & { readonly type: 'command' }, options: ReadSecretOptions): Promise<Uint8Array> {
   const [program = '', ...arguments_] = source.command;
   const timeoutMs = options.timeoutMs ?? defaults.secrets.commandTimeoutMs;
+  // Loaded by who has such a secret only: it takes as long as the rest of the config, and 24 MB.
+  const { ExecaError, execa } = await import('execa');
   try {
     const result = await execa(program, arguments_, {
       env: { ...options.environment },

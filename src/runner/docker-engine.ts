@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { release } from 'node:os';
 import { join } from 'node:path';
-import Docker from 'dockerode';
+import type Docker from 'dockerode';
 import { ProxyError } from '../errors.ts';
 
 /** How long the engine may take over one request. Starting a container on a loaded machine takes seconds; a pull has its own bound. */
@@ -59,8 +60,10 @@ export function connectEngine(address: string, sshAgent?: string): DockerEngine 
   const url = URL.parse(address);
   const options = url === null ? undefined : optionsOf(url, address, sshAgent);
   if (options === undefined) throw faultyAddress(address, 'is no address of a container engine');
+  // Loaded by who has an engine only: it brings gRPC and SSH along, a tenth of a second and 36 MB.
+  const Dockerode = createRequire(import.meta.url)('dockerode') as typeof Docker;
   // The library's own defaults come from the environment; every one of them is overridden here.
-  const docker = new Docker({
+  const docker = new Dockerode({
     host: undefined,
     port: undefined,
     ca: undefined,
