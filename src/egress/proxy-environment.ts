@@ -26,3 +26,12 @@ export function proxyEnvironment(address: string, port: number): Readonly<Record
     ].join(' '),
   };
 }
+
+/** The deployer's own variables win, but one that sets the heap of a JVM must not take its proxy away: options are joined, and the last counts. */
+export function withOwnEnvironment(
+  given: Readonly<Record<string, string>>,
+  own: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const options = [given['JAVA_TOOL_OPTIONS'], own['JAVA_TOOL_OPTIONS']].filter((text) => text !== undefined);
+  return { ...given, ...own, ...(options.length < 2 ? {} : { JAVA_TOOL_OPTIONS: options.join(' ') }) };
+}

@@ -1,4 +1,5 @@
 import type { ListenerPlan } from '../egress/listener-plan.ts';
+import { withOwnEnvironment } from '../egress/proxy-environment.ts';
 import { ProxyError } from '../errors.ts';
 import type { ResourceLimits } from '../sandbox/policy.ts';
 import type { FilterArchitecture } from '../sandbox/syscalls.ts';
@@ -34,7 +35,7 @@ export function connectorScript(plan: SandboxPlan): string {
   const environment = { PATH: `${inside.nodeFolder}:${systemPath}`, HOME: '/tmp', LANG: 'C.UTF-8', ...plan.network.environment };
   return script([
     ...limitLines(plan.policy.limits, plan.counted),
-    ...Object.entries({ ...environment, ...plan.policy.environment }).map(exportLine),
+    ...Object.entries(withOwnEnvironment(environment, plan.policy.environment)).map(exportLine),
     // bwrap and cd leave these two behind; the environment is the connector’s alone.
     `cd ${quote(inside.connector)} || exit 119; unset OLDPWD`,
     `printf ${readyMark} >&${descriptors.ready}; exec ${descriptors.ready}>&-`,
@@ -73,14 +74,23 @@ const blockBytes = 512;
 const kibibyte = 1024;
 
 /**
- * Limits of each process, hard and soft alike. RLIMIT_DATA is only a backstop where no cgroup counts the whole tree: it lies far above
+ * Limits of each process, the first one included, hard and soft alike. RLIMIT_DATA is only a backstop where no cgroup counts the whole tree: it lies far above
  * the memory limit so that the watchdog, which can say what happened, comes first.
  */
 function limitLines(limits: ResourceLimits, counted: SandboxPlan['counted']): readonly string[] {
   const data = 2 * limits.memoryBytesMax + dataSlackBytes;
   const processes = limits.pidsMax + (counted.pids ? pidsSlack : 0);
   const cpuSeconds = limits.cpuTimeMaxMs === undefined ? undefined : Math.ceil(limits.cpuTimeMaxMs / 1000);
+  const hard = {
+    ...{ core: 0, memlock: 0, nofile: limits.descriptorsMax, fsize: limits.fileBytesMax, nproc: processes },
+    ...(counted.memory ? {} : { data }),
+    ...(cpuSeconds === undefined ? {} : { cpu: cpuSeconds + 1 }),
+  };
   return [
+    // bwrap’s own process inside is of the connector’s user, so that its memory can be written and its limits are the connector’s to use.
+    `/usr/bin/prlimit --pid 1 ${Object.entries(hard)
+      .map(([name, value]) => `--${name}=${value}:${value}`)
+      .join(' ')}`,
     'ulimit -c 0 && ulimit -l 0',
     `ulimit -n ${limits.descriptorsMax}`,
     `ulimit -f ${Math.ceil(limits.fileBytesMax / blockBytes)}`,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Leftovers, nothingLeft, watchLeftovers } from '../../helpers/leftovers.ts';
-import { type Client, decisions, ends, type ServedEgress, serveEgress } from './served-egress.ts';
+import { type Client, ends, expectDecisions, type ServedEgress, serveEgress } from './served-egress.ts';
 import { hostAddress } from './test-hosts.ts';
 
 /** Programs that know nothing of this project, in the sandbox, each with and without the proxy variables, with exact and wildcard rules. */
@@ -50,7 +50,7 @@ describe.each(ways)('$via, $rule rule', ({ via, rule }) => {
     );
     const way = { proxy: ['http', 'connect'], direct: ['host', 'host'] }[via];
     const text = rule === 'exact' ? `api.test.example:` : '*.test.example:';
-    expect(decisions(served, invocation)).toMatchObject([
+    await expectDecisions(served, invocation, [
       { verdict: 'allow', via: way[0], host: 'api.test.example', port: http, rule: expect.stringContaining(text) },
       { verdict: 'allow', via: way[1], host: 'api.test.example', port: tls, rule: expect.stringContaining(text) },
       { verdict: 'deny', reason: 'not_in_rules', host: 'api.evil.example', port: via === 'proxy' ? tls : 0 },

@@ -75,7 +75,9 @@ export function writeEgressFiles(hosts: TestHosts, { connectors, egress }: Egres
     SSL_CERT_FILE: certificates,
     REQUESTS_CA_BUNDLE: certificates,
     CURL_CA_BUNDLE: certificates,
-    JDK_JAVA_OPTIONS: `-Xmx96m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Djavax.net.ssl.trustStore=${hosts.authorityFolder}/ca.p12 -Djavax.net.ssl.trustStorePassword=changeit`,
+    // The heap here, as deployers do: the proxy that the gateway sets by the same variable must not be lost.
+    JAVA_TOOL_OPTIONS: '-Xmx96m -XX:+UseSerialGC -XX:TieredStopAtLevel=1',
+    JDK_JAVA_OPTIONS: `-Djavax.net.ssl.trustStore=${hosts.authorityFolder}/ca.p12 -Djavax.net.ssl.trustStorePassword=changeit`,
   };
   const entryOf = ([name, network]: [string, unknown]) => {
     const path = name === 'http' ? join(projectFolder, 'connector-images/http') : join(folder, name);
@@ -146,6 +148,15 @@ export function readAudit(folder: string): readonly AuditRecord[] {
 
 export function decisions({ records }: Pick<ServedEgress, 'records'>, invocation: string): readonly DecisionRecord[] {
   return records().filter((record): record is DecisionRecord => record.type === 'decision' && record.invocations.includes(invocation));
+}
+
+/** Refusals are written after they are answered, so they are waited for. */
+export async function expectDecisions(
+  served: Pick<ServedEgress, 'records'>,
+  invocation: string,
+  expected: readonly unknown[],
+): Promise<void> {
+  await expect.poll(() => decisions(served, invocation), { timeout: 10_000 }).toMatchObject(expected);
 }
 
 /** The ends of all connections that an invocation was allowed; waits until there are as many as were allowed. */

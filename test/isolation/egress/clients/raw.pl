@@ -1,8 +1,7 @@
-# The same as raw_client.py, in Perl.
+# The same as raw_client.py, in Perl, without modules that perl-base lacks; so it counts whole seconds.
 use strict;
 use warnings;
 use IO::Socket::INET;
-use Time::HiRes qw(time);
 
 $| = 1;
 for my $target (@ARGV) {
