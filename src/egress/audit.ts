@@ -1,6 +1,8 @@
 import { fstatSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import type { Logger } from '../log.ts';
 import { type AuditFile, auditLineBytesMax, hashLine, openAuditFile, rotateAuditFile } from './audit-file.ts';
+import { type AuditLock, lockAuditFolder } from './audit-lock.ts';
 import type { AuditRecord, InvocationRecord } from './audit-record.ts';
 
 /** The hash-chained record of what connectors did to the outside, and of every invocation. */
@@ -42,10 +44,25 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
-/** Opens the log, mends a torn last line, and continues the chain. One process at a time may write to a folder. */
+/**
+ * Opens the log, mends a torn last line, and continues the chain. One process at a time may write to a folder.
+ * @throws ProxyError `invalid_config` when another one does.
+ */
 export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
+  await mkdir(options.folder, { recursive: true, mode: 0o750 });
+  // Before the file is opened: what looks like a torn line may be one that the other proxy is writing.
+  const lock = await lockAuditFolder(options.folder);
+  try {
+    return await beginLog(options, lock);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+async function beginLog(options: AuditLogOptions, lock: AuditLock): Promise<AuditLog> {
   const { file, bytesRemoved } = await openAuditFile(options.folder);
-  const writer = new AuditWriter(options, file);
+  const writer = new AuditWriter(options, file, lock);
   try {
     await writer.begin(bytesRemoved);
     return writer;
@@ -64,6 +81,7 @@ export function recordInvocation(audit: AuditLog, record: Omit<InvocationRecord,
 
 class AuditWriter implements AuditLog {
   readonly #options: Required<AuditLogOptions>;
+  readonly #lock: AuditLock;
   #file: AuditFile;
   #queue: Pending[] = [];
   #writing: Promise<void> | undefined;
@@ -74,7 +92,8 @@ class AuditWriter implements AuditLog {
   #headToldAt: number;
   #isClosed = false;
 
-  constructor(options: AuditLogOptions, file: AuditFile) {
+  constructor(options: AuditLogOptions, file: AuditFile, lock: AuditLock) {
+    this.#lock = lock;
     this.#options = {
       fileBytesMax: 64 * 1024 * 1024,
       filesMax: 8,
@@ -117,6 +136,7 @@ class AuditWriter implements AuditLog {
     this.#options.log.info({ auditHead: head, auditFile: this.#file.sequence }, 'audit log closed');
     await handle.datasync().catch(() => {});
     await handle.close();
+    this.#lock.release();
   }
 
   async #refuse(reason: string): Promise<never> {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { appendFile, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -125,6 +125,22 @@ describe('the audit log', () => {
     expect(heads).toEqual([audit.head()]);
     await audit.close();
     expect(heads).toEqual([audit.head(), audit.head()]);
+  });
+
+  it('refuses a second proxy on the same folder, whatever it is called, until the first has ended', async () => {
+    const first = await open();
+    const link = `${folder}-link`;
+    await symlink(folder, link);
+    const second = open({ folder: link });
+    await expect(second).rejects.toMatchObject({
+      code: 'invalid_config',
+      message: expect.stringContaining('Another proxy writes the audit log'),
+    });
+    await recordInvocation(first, invocation('a'));
+    await first.close();
+    await (await open({ folder: link })).close();
+    await rm(link);
+    expect(await verifyAudit([current()])).toMatchObject({ ok: true, records: 2 });
   });
 
   it('does not start on a folder that cannot be written', async () => {
