@@ -1,14 +1,17 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
-import { networkInterfaces } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { noAuditLog } from '../../../src/egress/audit.ts';
 import { createEgressGateway, type EgressGateway } from '../../../src/egress/gateway.ts';
 import { silentLogger } from '../../../src/log.ts';
 import { networkRule } from '../../../src/manifest/host-pattern.ts';
 import type { NetworkPolicy } from '../../../src/manifest/network.ts';
-import { requireEngine, startRunner } from '../../helpers/docker-runner.ts';
+import { startEngineGuard } from '../../../src/runner/engine-guard/engine-guard.ts';
+import { engineAddress, requireEngine, startRunner } from '../../helpers/docker-runner.ts';
 import { asker, evaluatorImage } from './evaluator.ts';
 
 const engine = await requireEngine();
@@ -72,9 +75,7 @@ describe.skipIf(engine === undefined).each([
   });
 
   test('a rule’s own address is reached by dialling it: it is routed to the sidecar, and nothing there keeps the right to do so', async () => {
-    const [own = ''] = Object.values(networkInterfaces()).flatMap((list) =>
-      (list ?? []).flatMap(({ internal, family, address }) => (internal || family === 'IPv6' ? [] : [address])),
-    );
+    const own = ownAddress();
     const everywhere = createServer({ allowHalfOpen: true }, answer).listen(0, own);
     await once(everywhere, 'listening');
     const { port: ownPort } = everywhere.address() as { port: number };
@@ -110,6 +111,39 @@ describe.skipIf(engine === undefined).each([
     expect(await under.containers()).toEqual([]);
   });
 });
+
+describe.skipIf(engine === undefined)('behind an engine guard, which lets no container begin as root', () => {
+  test('a rule’s own address is reached through the proxy variables only', { timeout: 120_000 }, async () => {
+    if (engine === undefined) return;
+    const image = await evaluatorImage(engine);
+    const folder = await mkdtemp(join(tmpdir(), 'bulkhead-test-'));
+    const listen = join(folder, 'engine.sock');
+    const engineSocket = new URL(engineAddress).pathname;
+    await using _guard = await startEngineGuard({ listen, engineSocket, logger: silentLogger, architecture: process.arch });
+    const gateway = createEgressGateway({ audit: noAuditLog, log: silentLogger });
+    const own = ownAddress();
+    const server = createServer({ allowHalfOpen: true }, answer).listen(0, own);
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    {
+      await using under = await startRunner({ engine: `unix://${listen}`, gateway });
+      const ask = asker(await under.start(image, { network: { type: 'rules', rules: [networkRule(`${own}:${port}`)] } }));
+      expect(await ask(`fetchText(${port}, '${own}', 'hello')`)).toBe('ENETUNREACH');
+      const place = `${own}:${port}`;
+      const connect = `fetchText(3128, '127.0.0.1', 'CONNECT ${place} HTTP/1.1\\r\\nhost: ${place}\\r\\n\\r\\nhello')`;
+      expect(await ask(connect)).toMatch(/^HTTP\/1.1 200[^]*you said hello$/);
+    }
+    await gateway.close();
+    server.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+});
+
+/** An address of this machine that is not loopback. */
+function ownAddress(): string {
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return all.find(({ internal, family }) => !internal && family === 'IPv4')?.address ?? '';
+}
 
 function answer(socket: Socket): void {
   let text = '';
