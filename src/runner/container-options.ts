@@ -1,4 +1,5 @@
 import type { ContainerCreateOptions, HostConfig } from 'dockerode';
+import { withOwnEnvironment } from '../egress/proxy-environment.ts';
 import type { SandboxPolicy } from '../sandbox/policy.ts';
 
 /** Who a connector is inside its container: no user of the image, and never root. */
@@ -45,7 +46,7 @@ export function containerOptions(plan: ContainerPlan): ContainerCreateOptions {
     Image: image.id,
     ...programOf(plan),
     ...(isEnforced && { User: `${user.uid}:${user.gid}` }),
-    Env: environmentOf({ HOME: '/tmp', ...egressEnvironment, ...policy.environment }),
+    Env: environmentOf({ HOME: '/tmp', ...withOwnEnvironment(egressEnvironment, policy.environment) }),
     Labels: { ...labels },
     // Whoever joins a namespace has its owner's host name.
     ...(network.type === 'none' && { Hostname: 'connector' }),
