@@ -1,5 +1,5 @@
 import { and, assemble, type BpfInstruction, load, returns, unlessEqual, whenAnySet, whenAtLeast, whenEqual } from './bpf.ts';
-import { type FilterArchitecture, type SyscallName, syscallNumber } from './syscalls.ts';
+import { type FilterArchitecture, newestKnownCall, type SyscallName, syscallNumber } from './syscalls.ts';
 
 /**
  * Calls that no connector needs and that widen the kernel’s surface or reach other processes: refused as if a privilege were missing.
@@ -33,12 +33,13 @@ export const refusedCalls: readonly SyscallName[] = [
 
 /**
  * Calls answered as if the kernel were too old for them, because programs then fall back. clone3 takes its flags in memory, where
- * a filter cannot see them (libc falls back to clone). The others make memory that RLIMIT_DATA and tmpfs sizes do not count.
+ * a filter cannot see them (libc falls back to clone). The others make memory that RLIMIT_DATA and tmpfs sizes do not count: without a cgroup,
+ * a million semaphores are a hundred megabytes of the kernel’s that nobody owns.
  */
 export const missingCalls: readonly SyscallName[] = [
   'clone3',
   ...(['io_uring_setup', 'io_uring_enter', 'io_uring_register'] as const),
-  ...(['memfd_create', 'memfd_secret', 'shmget', 'msgget', 'mq_open'] as const),
+  ...(['memfd_create', 'memfd_secret', 'shmget', 'msgget', 'semget', 'mq_open'] as const),
 ];
 
 const errno = { EPERM: 1, ENOSYS: 38, EPROTONOSUPPORT: 93, EAFNOSUPPORT: 97 } as const;
@@ -64,6 +65,7 @@ export function seccompFilter(architecture: FilterArchitecture): Buffer {
     ...unlessEqual(auditArchitectures[architecture], [returns(verdicts.kill)]),
     load(data.number),
     ...(architecture === 'x64' ? whenAtLeast(x32Bit, [fail('EPERM')]) : []),
+    ...whenAtLeast(newestKnownCall + 1, [fail('ENOSYS')]),
     ...refusedCalls.flatMap((name) => call(name, [fail('EPERM')])),
     ...missingCalls.flatMap((name) => call(name, [fail('ENOSYS')])),
     ...call('clone', cloneRule()),
