@@ -55,7 +55,7 @@ function portsOf(rules: readonly NetworkRule[]): readonly number[] {
 /** 127.0.0.2, 127.0.0.3, …: one for each exact name, in the order of the rules, without those that a rule means literally. */
 function planHosts(rules: readonly NetworkRule[]): NetworkPlan['hosts'] {
   const names = new Set(rules.flatMap(({ host }) => (host.type === 'exact' && host.name !== 'localhost' ? [host.name] : [])));
-  const taken = new Set(rules.flatMap(({ host }) => (host.type === 'address' ? [host.address] : [])));
+  const taken = new Set(rules.flatMap(({ host }) => loneAddress(host) ?? []));
   let next = 1;
   return [...names].map((name) => {
     let address: string;
@@ -65,6 +65,12 @@ function planHosts(rules: readonly NetworkRule[]): NetworkPlan['hosts'] {
     } while (taken.has(address));
     return { address, name };
   });
+}
+
+/** `127.0.0.2/32` means one address as much as `127.0.0.2` does. */
+function loneAddress(host: NetworkRule['host']): string | undefined {
+  if (host.type === 'address') return host.address;
+  return host.type === 'cidr' && host.prefix === 32 && !host.base.includes(':') ? host.base : undefined;
 }
 
 function planRoutes(rules: readonly NetworkRule[]): readonly string[] {

@@ -43,13 +43,14 @@ describe('planNetwork', () => {
   it('gives no name an address that a rule means literally, and routes literal addresses', () => {
     const { hosts, localRoutes } = plan(
       '127.0.0.2:80',
+      '127.0.0.3/32:80',
       'a.example:80',
       '10.1.0.0/16:80',
       '203.0.113.9:80,81',
       '203.0.113.9:90',
       '[2001:db8::1]:80',
     );
-    expect(hosts).toEqual([{ address: '127.0.0.3', name: 'a.example' }]);
+    expect(hosts).toEqual([{ address: '127.0.0.4', name: 'a.example' }]);
     expect(localRoutes).toEqual(['10.1.0.0/16', '203.0.113.9']);
   });
 
