@@ -19,6 +19,12 @@ test('the packed tarball, installed into an empty folder, runs a sandboxed conne
 
   const bin = join(place.path, 'node_modules/.bin/bulkhead');
   expect(await readFile(bin, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+  const shipped = await readdir(join(place.path, 'node_modules/bulkhead'), { recursive: true });
+  expect(shipped).toEqual(
+    expect.arrayContaining(['LICENSE', 'README.md', 'docs/api.md', 'dist/main.js', 'connector-images/sdk/bulkhead.py']),
+  );
+  expect(shipped.filter((path) => /\.test\.ts$|__pycache__|(^|\/)test(\/|$)/.test(path))).toEqual([]);
+
   const { exitCode, stdout, stderr } = await runCliProcess(['call', 'example/CombineStrings', 'arg1=a', 'arg2=b'], { program: [bin] });
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
   expect(stdout).toContain('"arg1":"a"');
