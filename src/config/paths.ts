@@ -83,14 +83,18 @@ async function readOnlyFault(file: string, path: FaultPath): Promise<FaultAt | u
   return undefined;
 }
 
-/** A data folder is written to by one connector. What another one reads, or what is run as code, must not be in it. */
-async function dataFolderConflicts({ file, connectors }: Config, all: readonly ConnectorConfig[]): Promise<readonly FaultAt[]> {
+/**
+ * A data folder is written to by one connector, which may put links there. What another one reads, what is run as code, and what the proxy
+ * itself opens with its own rights must not be in it.
+ */
+async function dataFolderConflicts({ file, connectors, server }: Config, all: readonly ConnectorConfig[]): Promise<readonly FaultAt[]> {
   const held = await Promise.all(
     all.map(async ({ name, dataFolder }) => ({ name, folder: dataFolder === undefined ? undefined : await real(dataFolder) })),
   );
   const sources = await Promise.all(
     [...connectors.values()].map(({ source }) => (source.type === 'folder' ? real(source.path) : undefined)),
   );
+  const opened = await Promise.all(openedPaths(server, all).map(async ({ what, path }) => ({ what, paths: [path, await real(path)] })));
   return held.flatMap(({ name, folder }, index): readonly FaultAt[] => {
     if (folder === undefined) return [];
     const path = ['connectors', name, 'dataFolder'];
@@ -98,11 +102,28 @@ async function dataFolderConflicts({ file, connectors }: Config, all: readonly C
     if (contains(folder, file)) return [{ path, message: 'holds this config file', repair }];
     if (sources.some((source) => source !== undefined && (contains(folder, source) || contains(source, folder))))
       return [{ path, message: 'overlaps the folder of a connector’s code', repair }];
+    const within = opened.find(({ paths }) => paths.some((one) => contains(folder, one)));
+    if (within !== undefined) return [{ path, message: `holds ${within.what}`, repair }];
     const other = held.find(
       (one, place) => place < index && one.folder !== undefined && (contains(folder, one.folder) || contains(one.folder, folder)),
     );
     return other === undefined ? [] : [{ path, message: `overlaps the data folder of ${other.name}`, repair }];
   });
+}
+
+interface OpenedPath {
+  readonly what: string;
+  readonly path: string;
+}
+
+/** What is opened or mounted with rights that a connector does not have. */
+function openedPaths(server: Config['server'], all: readonly ConnectorConfig[]): readonly OpenedPath[] {
+  const secrets = [...server.apiKeys.map(({ key }) => key), ...all.flatMap((connector) => Object.values(connector.secrets))];
+  return [
+    ...all.flatMap(({ name, readOnlyPaths }) => readOnlyPaths.map((path) => ({ what: `a read-only path of ${name}`, path }))),
+    ...(server.audit === undefined ? [] : [{ what: 'the audit log', path: server.audit.folder }]),
+    ...secrets.flatMap((source) => (source.type === 'file' ? [{ what: 'the file of a secret', path: source.file }] : [])),
+  ];
 }
 
 /** Whether `path` is `folder` or below it. */

@@ -7,7 +7,10 @@ import type { SandboxUser } from './sandbox-user.ts';
 const refusedTrees = ['/proc', '/sys', '/dev', '/run', '/var/run', '/boot'] as const;
 
 /** Places of the sandbox that a read-only path may not cover. */
-const takenTrees = ['/app', '/data', '/opt/bulkhead', '/usr', '/bin', '/sbin', '/lib', '/lib64', '/tmp'] as const;
+const takenTrees = [
+  ...['/etc/hosts', '/etc/resolv.conf', '/etc/nsswitch.conf', '/etc/passwd', '/etc/group'],
+  ...['/app', '/data', '/opt/bulkhead', '/usr', '/bin', '/sbin', '/lib', '/lib64', '/tmp'],
+] as const;
 
 export interface BindRequest {
   /** Named in every refusal, e.g. `The folder of connector x`. */

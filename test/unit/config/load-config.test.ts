@@ -308,9 +308,23 @@ describe('loadConfig refuses, with line and repair', () => {
       'connectors: { a: {path: smtp, dataFolder: data}, b: {path: other, dataFolder: data/inner} }',
       /connectors\.b\.dataFolder: overlaps the data folder of a/,
     ],
+    [
+      'server: { audit: { folder: data/audit } }\nconnectors: { a: { path: smtp, dataFolder: data } }',
+      /connectors\.a\.dataFolder: holds the audit log; give each/,
+    ],
+    [
+      'connectors: { a: { path: smtp, dataFolder: data, secrets: { KEY: { file: data/inner } } } }',
+      /connectors\.a\.dataFolder: holds the file of a secret/,
+    ],
     ['a: &a [*a]', /anchors and aliases|not known here/],
     [`# ${'x'.repeat(configLimits.fileBytesMax)}`, /larger than 1048576 bytes/],
   ])('%.60s', async (text, fault) => expect((await faultsOf(text)).join('\n')).toMatch(fault));
+
+  it('a data folder with something in it that is mounted for another, which a link could lead elsewhere', async () => {
+    const inner = join(folder, 'data/inner');
+    const text = `connectors: { a: { path: smtp, dataFolder: data }, b: { path: other, readOnlyPaths: ["${inner}"] } }`;
+    expect(await faultsOf(text)).toEqual([expect.stringMatching(/connectors\.a\.dataFolder: holds a read-only path of b/)]);
+  });
 
   it('an empty key, or no origin, from the variables of the reference', async () => {
     expect(await faultsOf(connector(''), { apiKey: '', corsOrigins: 'nonsense' })).toEqual([

@@ -79,7 +79,7 @@ describe('a read-only path', () => {
     expect(await readOnly(`${join(folder, 'near')}/`)).toMatchObject({ source: join(folder, 'data'), target: join(folder, 'near') });
   });
 
-  it.each(['/usr', '/', '/app', '/data/x', '/tmp', '/opt', '/opt/bulkhead/bin'])(
+  it.each(['/usr', '/', '/app', '/data/x', '/tmp', '/opt', '/opt/bulkhead/bin', '/etc', '/etc/hosts', '/etc/passwd'])(
     'may not cover a place of the sandbox: %s',
     async (path) => {
       await expect(readOnly(path)).rejects.toMatchObject({ code: 'sandbox_unavailable' });
