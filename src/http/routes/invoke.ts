@@ -89,7 +89,7 @@ function createInvoke(options: InvokeOptions): (call: Call) => Promise<Ending> {
         ...readInput(body, command.rules),
         attempt: 1,
         ...traceparentOf(incoming),
-        deadline: Date.now() - (performance.now() - call.startedAt) + command.invocationTimeoutMs,
+        deadline: Math.round(Date.now() - (performance.now() - call.startedAt) + command.invocationTimeoutMs),
         signal,
       });
       call.phases = outcome.phases;
