@@ -28,7 +28,8 @@ export async function startPodmanService(): Promise<PodmanService> {
   const runFolder = mkdtempSync('/run/bulkhead-podman-');
   const address = `unix://${folder}/podman.sock`;
   const engine = connectEngine(address);
-  const storage = ['--root', `${folder}/data`, '--runroot', runFolder];
+  // crun refuses machines that have both versions of cgroups; runc, which Docker brings, runs on all.
+  const storage = ['--root', `${folder}/data`, '--runroot', runFolder, '--runtime', 'runc'];
   const log = openSync(join(folder, 'log'), 'a');
   const child = spawn('podman', [...storage, 'system', 'service', '--time=0', address], { stdio: ['ignore', log, log] });
   closeSync(log);

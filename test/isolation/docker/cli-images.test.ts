@@ -32,7 +32,7 @@ describe.skipIf(engine === undefined)('images on the command line', { timeout: 1
   const config = () => join(folder, 'bulkhead.yaml');
   const cli = (...args: string[]): Promise<CliResult> => runCliProcess([...args, '--config', config()], { environment });
   const write = async (connectors: Readonly<Record<string, string>>, server = '') => {
-    const entries = Object.entries(connectors).map(([name, image]) => `  ${name}: { image: "${image}" }\n`);
+    const entries = Object.entries(connectors).map(([name, image]) => `  ${name}: { image: "${image}", limits: { start: 35s } }\n`);
     const keys = 'apiKeys: [{ name: test, key: { env: CONNECTOR_PROXY_API_KEY }, connectors: ["*"] }]';
     await writeFile(config(), `server:\n  ${keys}\n${server}connectors:\n${entries.join('')}`);
   };
