@@ -31,6 +31,11 @@ const knownFailures: readonly { readonly pattern: RegExp; readonly reason: strin
     repair: 'move them, e.g. below /srv, or open the folder with `chmod o+x`',
   },
   {
+    pattern: /prlimit: not found/,
+    reason: 'the program prlimit is missing, without which the limits can be got around',
+    repair: 'install util-linux',
+  },
+  {
     pattern: /unknown option|--args|Unknown argument/i,
     reason: 'bubblewrap is too old (0.8 or later is needed)',
     repair: 'install a newer bubblewrap',

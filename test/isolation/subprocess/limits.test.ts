@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import { afterAll, describe, expect, it } from 'vitest';
+import type { ConnectorName } from '../../../src/manifest/names.ts';
 import { isRunning } from '../../../src/runner/process-tree.ts';
-import type { ProcessNotice } from '../../../src/runner/runner.ts';
+import type { ProcessNotice, Runner } from '../../../src/runner/runner.ts';
 import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
-import { hostileFolder, startHostile } from './hostile-folder.ts';
+import { hostileFolder, policy, startHostile } from './hostile-folder.ts';
 
 const folder = hostileFolder();
 // Where there are no cgroups for us, both are the watchdog.
@@ -73,6 +75,35 @@ describe.each(['cgroup', 'watchdog'] as const)('limits held by the %s', (kind) =
     const hostile = await start({ limits: { cpuTimeMaxMs: 1000 } });
     await expect(hostile.attack('spin', { seconds: 60 })).rejects.toThrow(/ended/);
     expect(await hostile.process.exited).toMatchObject({ signal: 'SIGXCPU', breach: { code: 'cpu_exceeded' } });
+  });
+});
+
+/** What a command of the hostile folder prints first; it may never end by itself. */
+async function outputOf(runner: Runner, command: readonly string[]): Promise<string> {
+  const started = await runner.start(
+    { connector: 'hostile' as ConnectorName, policy, source: { type: 'folder', folder: folder.path, command }, onNotice: () => {} },
+    new AbortController().signal,
+  );
+  const [output] = (await once(started.stdout, 'data')) as [Buffer];
+  started.kill();
+  await started.exited;
+  return output.toString();
+}
+
+describe.each(['cgroup', 'watchdog'] as const)('limits held by the %s', (kind) => {
+  it('are those of the first process too, which the connector could make run its code', async () => {
+    const limitsOf = async (who: string) => {
+      const lines = (await outputOf(runners[kind], ['cat', `/proc/${who}/limits`])).split('\n');
+      return lines.filter((line) => /^Max (?:processes|open files|file size|core|locked|data)/.test(line)).map((line) => line.slice(0, 66));
+    };
+    const first = await limitsOf('1');
+    expect(first).toHaveLength(6);
+    expect(first).toEqual(await limitsOf('self'));
+  });
+
+  it.runIf(process.arch === 'x64')('hold when the first process runs its code', async () => {
+    const said = await outputOf(runners[kind], ['/usr/bin/python3', 'first_process.py', '300']);
+    if (!said.startsWith('refused')) expect(Number(said)).toBeLessThanOrEqual(policy.limits.pidsMax + 2);
   });
 });
 

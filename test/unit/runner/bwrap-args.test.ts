@@ -147,7 +147,8 @@ describe('the connector’s own part', () => {
   it('has limits before its environment, and its command last', () => {
     const limits = { ...policy.limits, cpuTimeMaxMs: 1500 };
     const script = fileAt(withPolicy({ limits, environment: { LD_PRELOAD: '/app/x.so' } }), inside.connectorScript).split('\n');
-    expect(script.slice(0, 6)).toEqual([
+    expect(script.slice(0, 7)).toEqual([
+      '/usr/bin/prlimit --pid 1 --core=0:0 --memlock=0:0 --nofile=256:256 --fsize=1000:1000 --nproc=64:64 --data=2684354560:2684354560 --cpu=3:3 || exit 118',
       'ulimit -c 0 && ulimit -l 0 || exit 118',
       'ulimit -n 256 || exit 118',
       'ulimit -f 2 || exit 118',
@@ -155,7 +156,7 @@ describe('the connector’s own part', () => {
       'ulimit -S -t 2 && ulimit -H -t 3 || exit 118',
       '{ ulimit -p 64 || ulimit -u 64; } 2>/dev/null || exit 118',
     ]);
-    expect(script.indexOf("export LD_PRELOAD='/app/x.so'")).toBeGreaterThan(5);
+    expect(script.indexOf("export LD_PRELOAD='/app/x.so'")).toBeGreaterThan(6);
     expect(script.at(-2)).toBe("exec 'python3' 'main.py'");
   });
 
