@@ -1,7 +1,7 @@
 /** Small calls to one connector while bodies of 10 MB flow to another. */
 import { type Contender, compare } from '../harness/compare.ts';
 import { runClient } from '../harness/load.ts';
-import { connectorYaml, oneWorker, type Scene, smallBody, type Target, target } from '../harness/scene.ts';
+import { connectorYaml, oneWorker, patient, type Scene, smallBody, type Target, target } from '../harness/scene.ts';
 import { startBulkhead, startServer } from '../harness/world.ts';
 import { records } from './payloads.ts';
 
@@ -14,7 +14,7 @@ const largeConnections = 2;
 export async function neighbours(scene: Scene): Promise<void> {
   const { world, results, rounds, isQuick } = scene;
   await using stack = new AsyncDisposableStack();
-  const yaml = (name: string) => connectorYaml({ name, folder: world.copyOf('static', name), workers: oneWorker });
+  const yaml = (name: string) => connectorYaml({ name, folder: world.copyOf('static', name), workers: oneWorker, more: patient });
   const bulkhead = stack.use(await startBulkhead({ world, connectors: yaml('small') + yaml('large') }));
   const hono = stack.use(await startServer('hono-echo.ts'));
   const bytes = stack.use(await startServer('byte-echo.ts'));

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { compare } from '../harness/compare.ts';
 import { peakMb, resetPeak, rssMb } from '../harness/process-stats.ts';
-import { connectorYaml, oneWorker, type Scene, smallBody, target, underLoad } from '../harness/scene.ts';
+import { connectorYaml, oneWorker, patient, type Scene, smallBody, target, underLoad } from '../harness/scene.ts';
 import { startBulkhead, startServer } from '../harness/world.ts';
 
 export const series = 'payloads';
@@ -20,7 +20,7 @@ export async function payloads(scene: Scene): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const bytes = stack.use(await startServer('byte-echo.ts'));
   const hono = stack.use(await startServer('hono-echo.ts'));
-  const connectors = connectorYaml({ name: 'static', folder: world.children.static, workers: oneWorker });
+  const connectors = connectorYaml({ name: 'static', folder: world.children.static, workers: oneWorker, more: patient });
   const bulkhead = stack.use(await startBulkhead({ world, connectors }));
   const targets = [target('byte echo', bytes, '/'), target('hono echo', hono, '/echo'), target('bulkhead', bulkhead, '/v1/do/static/Echo')];
   for (const kind of ['records', 'one string'] as const) {
@@ -42,7 +42,7 @@ export async function payloads(scene: Scene): Promise<void> {
 /** Of four calls of 10 MB at once, in a proxy that has done small calls only. */
 export async function memory(scene: Scene): Promise<void> {
   const { world, results, load, isQuick } = scene;
-  const connectors = connectorYaml({ name: 'static', folder: world.children.static, workers: oneWorker });
+  const connectors = connectorYaml({ name: 'static', folder: world.children.static, workers: oneWorker, more: patient });
   await using bulkhead = await startBulkhead({ world, connectors });
   const { pid, url } = target('bulkhead', bulkhead, '/v1/do/static/Echo');
   await load({ url, body: smallBody(world), connections: 16, seconds: 2 });
