@@ -61,7 +61,7 @@ export function connectorYaml({ name, folder, workers, more = '' }: ConnectorYam
  * The load generator leaves in the middle of its last calls; a worker that is busy with large ones is given the time to end them, or it
  * would be killed amid the next measurement.
  */
-export const patient = '  limits: { cancelGrace: 20s }\n';
+export const patient = '  limits: { invocation: 22s, cancelGrace: 20s }\n';
 
 /** One worker that is given everything at once: what the proxy costs shows best when the child is never waited for. */
 export const oneWorker = 'min: 1, max: 1, concurrency: 256, queue: 1024';
