@@ -112,6 +112,8 @@ function guardOf({ engineSocket, logger, architecture }: EngineGuardOptions) {
         return create(incoming, response, route.path);
       case 'inspect':
         return inspect(engineSocket, route.id, response);
+      case 'info':
+        return info(engineSocket, response);
       case 'container': {
         const own = await ownContainer(engineSocket, route.id);
         // Gone is as good as removed; the runner knows a 404.
@@ -199,8 +201,8 @@ interface Inspected {
   readonly Config: { readonly Labels: Readonly<Record<string, string>> | null };
 }
 
-async function look(socketPath: string, id: string): Promise<{ readonly status: number; readonly text: Buffer }> {
-  const outgoing = request({ socketPath, path: `/containers/${id}/json`, headers: { host: 'engine' }, agent: false });
+async function look(socketPath: string, path: string): Promise<{ readonly status: number; readonly text: Buffer }> {
+  const outgoing = request({ socketPath, path, headers: { host: 'engine' }, agent: false });
   const answered = responseOf(outgoing);
   outgoing.end();
   const response = await answered;
@@ -215,7 +217,7 @@ function isSidecar(owned: Owned): boolean {
 
 /** The container of that name or id, if Bulkhead made it. By its id from here on: a name could be another's by then. */
 async function ownContainer(socketPath: string, nameOrId: string): Promise<Owned> {
-  const { status, text } = await look(socketPath, nameOrId);
+  const { status, text } = await look(socketPath, `/containers/${nameOrId}/json`);
   if (status === 404) return 'gone';
   if (status !== 200) return 'foreign';
   const { Id, Config } = parsed(text) as Inspected;
@@ -225,11 +227,18 @@ async function ownContainer(socketPath: string, nameOrId: string): Promise<Owned
 
 /** Of a foreign container only whether it runs, and since when: that is what tells a dead proxy's left-overs. */
 async function inspect(socketPath: string, id: string, response: ServerResponse): Promise<void> {
-  const { status, text } = await look(socketPath, id);
+  const { status, text } = await look(socketPath, `/containers/${id}/json`);
   const found = parsed(text) as Inspected;
   const isWhole = status !== 200 || found.Config.Labels?.[labelNames.owner] === ownerLabel;
   const { Running, StartedAt } = found.State ?? {};
   const body = isWhole ? text.toString('utf8') : JSON.stringify({ Id: found.Id, State: { Running, StartedAt } });
+  response.writeHead(status, jsonHeaders(body)).end(body);
+}
+
+/** No kernel of that name is the proxy's: so the runner does not try to share pipes and folders, which the guard would refuse. */
+async function info(socketPath: string, response: ServerResponse): Promise<void> {
+  const { status, text } = await look(socketPath, '/info');
+  const body = status === 200 ? JSON.stringify({ ...(parsed(text) as object), KernelVersion: 'guarded' }) : text.toString('utf8');
   response.writeHead(status, jsonHeaders(body)).end(body);
 }
 

@@ -2,13 +2,14 @@ import { labelNames, ownerLabel } from '../container-labels.ts';
 
 /**
  * What one request to the engine comes to. `forward`: as it is, its body included where `hasBody`; `create`: if its payload is a hardened
- * container; `container`: if the container is one of Bulkhead's; `inspect`: the same, and of a foreign one only whether it runs.
+ * container; `container`: if the container is one of Bulkhead's; `inspect`: the same, and of a foreign one only whether it runs; `info`: as the engine of another machine.
  */
 export type GuardedRoute =
   | { readonly type: 'forward'; readonly path: string; readonly hasBody: boolean }
   | { readonly type: 'create'; readonly path: string }
   | { readonly type: 'container'; readonly id: string; readonly action: string; readonly query: string }
   | { readonly type: 'inspect'; readonly id: string }
+  | { readonly type: 'info' }
   | { readonly type: 'refuse'; readonly reason: string };
 
 /** Pure. A path is rebuilt from what was understood of it, without the client's version of the API, so that nothing else gets through. */
@@ -17,9 +18,11 @@ export function guardedRoute(method: string, target: string): GuardedRoute {
   const path = /^(?:\/v\d+\.\d+)?(\/[\w.:@/-]*)$/.exec(url?.pathname ?? '')?.[1];
   if (url === null || path === undefined || path.includes('//')) return refuse('its path is odd');
   const key = `${method} ${path}`;
-  if (/^(GET|HEAD) \/_ping$|^GET \/(version|info)$/.test(key)) return forward(path);
+  if (/^(GET|HEAD) \/_ping$|^GET \/version$/.test(key)) return forward(path);
   if (/^GET \/images\/[\w.:@/-]+\/json$/.test(key)) return forward(path);
   switch (key) {
+    case 'GET /info':
+      return { type: 'info' };
     case 'GET /images/json':
       return forward(`${path}?${picked(url, ['filters', 'all'])}`);
     case 'POST /images/create':
