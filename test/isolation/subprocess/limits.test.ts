@@ -58,7 +58,7 @@ describe.each(['cgroup', 'watchdog'] as const)('limits held by the %s', (kind) =
   it('tell of a /tmp that is full (attack 47)', async () => {
     const notices: ProcessNotice[] = [];
     const hostile = await start({ notices });
-    const [result] = await hostile.attack('disk', { path: '/tmp', max: 200 * mebibyte, hold: 1.5 });
+    const [result] = await hostile.attack('disk', { path: '/tmp', max: 200 * mebibyte, hold: 5 });
     expect(result).toMatchObject({ outcome: 'refused', detail: expect.stringContaining('ENOSPC') });
     expect(notices).toContainEqual(expect.objectContaining({ code: 'disk_exceeded' }));
     hostile.process.kill();
