@@ -21,6 +21,7 @@ import { type ControlReport, type probeSandbox, requireControls } from '../runne
 import { probeEngines } from '../runner/doctor-engine.ts';
 import type { ImageLock } from '../runner/image-lock.ts';
 import { policyOf } from '../sandbox/policy-of.ts';
+import { createHandedSecrets, type HandedSecrets } from './handed-secrets.ts';
 import { createRunners, enginesOf, type Runners } from './runners.ts';
 
 export interface ComposeOptions {
@@ -37,7 +38,7 @@ export interface ComposeOptions {
 export interface Bulkhead {
   readonly url: string;
   catalog(): Catalog;
-  /** Takes the connectors of a new config; `server` stays as it was started. `touched`: whose files have changed, and so are replaced. */
+  /** Takes the connectors of a new config, and rotated secrets; `server` stays as it was started. `touched`: whose files have changed, and so are replaced. */
   reload(config: Config, touched?: Iterable<ConnectorName>): Promise<void>;
   /** Stops accepting, lets what runs end until the deadline (milliseconds since the epoch), ends the rest. Idempotent; nothing is left. */
   close(deadline: number): Promise<void>;
@@ -60,7 +61,8 @@ async function compose(options: ComposeOptions, stack: AsyncDisposableStack): Pr
   const audit = stack.adopt(await openAudit(config.server, logger), (log) => log.close());
   const gateway = stack.adopt(await openGateway(options, audit), (opened) => opened.close());
   const runners = stack.adopt(createRunners({ ...options, ...config.server, gateway }), (made) => made.close());
-  const dispatcher = makeDispatcher(options, runners);
+  const secrets = createHandedSecrets(environment, logger);
+  const dispatcher = makeDispatcher(options, runners, secrets);
   let catalog: Catalog = createCatalog([]);
   const revisions = new Map<ConnectorName, number>();
   let readiness: Readiness['state'] = 'starting';
@@ -69,7 +71,7 @@ async function compose(options: ComposeOptions, stack: AsyncDisposableStack): Pr
     // The probe takes about as long as 300 manifests; side by side they cost the longer of the two. No connector starts before both are done.
     const [loaded, proven] = await Promise.all([loadCatalog(next, runners), proveControls({ ...options, config: next }, controls)]);
     [catalog, controls] = [loaded, proven];
-    for (const name of touched) revisions.set(name, (revisions.get(name) ?? 0) + 1);
+    for (const name of new Set([...touched, ...(await secrets.rotated(next))])) revisions.set(name, (revisions.get(name) ?? 0) + 1);
     logUnavailable(catalog, logger);
     logUnconfined(catalog, logger);
     dispatcher.apply([...catalog.connectors.values()].map((connector) => revised(connector, revisions)));
@@ -167,7 +169,7 @@ async function resolveProxy(
   return { host, port, resolve, authorization };
 }
 
-function makeDispatcher({ environment, logger, version }: ComposeOptions, runners: Runners): Dispatcher {
+function makeDispatcher({ environment, logger, version }: ComposeOptions, runners: Runners, secrets: HandedSecrets): Dispatcher {
   return createDispatcher({
     logger,
     proxyVersion: version,
@@ -175,6 +177,7 @@ function makeDispatcher({ environment, logger, version }: ComposeOptions, runner
     policyFor: ({ config, manifest }) => policyOf(config, manifest),
     async secretsFor({ config }, signal) {
       const values = await resolveSecrets(config, { environment, signal });
+      secrets.note(config.name, values);
       return { values, mask: createMasker(Object.values(values)) };
     },
   });

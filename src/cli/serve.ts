@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load-config.ts';
@@ -39,10 +40,17 @@ async function serve(options: ServeOptions, context: CliContext): Promise<void> 
   const bulkhead = await startBulkhead({ config, environment, logger, version: readVersion(), lock, probe: probeSandbox });
   const stop = new AbortController();
   const { drainTimeoutMs } = config.server;
-  const reload = createReload({ bulkhead, logger, read: () => loadConfig(configFileOf(options), loadOptionsOf(context.io, options)) });
+  const watched = options.watch ? watchConfig(stop.signal, (names) => reload(names)) : () => {};
+  const taken = (next: Config): void => {
+    watched(next);
+    // Listening, keys and limits of the server are set up once; whoever changed them must not believe that they are in force.
+    if (!isDeepStrictEqual(next.server, config.server)) logger.warn({}, 'the new config changes `server`, which takes a restart');
+  };
+  const read = () => loadConfig(configFileOf(options), loadOptionsOf(context.io, options));
+  const reload = createReload({ bulkhead, logger, read, taken });
   const stopped = untilSignal(context, logger, stop);
   context.io.onSignal('SIGHUP', () => reload([]), stop.signal);
-  if (options.watch) watchConfig(config, stop.signal, reload);
+  watched(config);
   logger.info({ url: bulkhead.url, connectors: config.connectors.size }, `serving at ${bulkhead.url}`);
   const deadline = (await stopped) + drainTimeoutMs;
   await bulkhead.close(deadline);
@@ -70,10 +78,12 @@ interface ReloadOptions {
   readonly bulkhead: Bulkhead;
   readonly logger: Logger;
   readonly read: () => ReturnType<typeof loadConfig>;
+  /** Told of every config that is in force from now on. */
+  readonly taken: (config: Config) => void;
 }
 
 /** One reload at a time; a wish for another that comes meanwhile is kept, not lost. */
-function createReload({ bulkhead, logger, read }: ReloadOptions): Reload {
+function createReload({ bulkhead, logger, read, taken }: ReloadOptions): Reload {
   const touched = new Set<ConnectorName>();
   let isWanted = false;
   let isRunning = false;
@@ -83,6 +93,7 @@ function createReload({ bulkhead, logger, read }: ReloadOptions): Reload {
     const result = await read();
     if (result.ok) {
       await bulkhead.reload(result.config, names);
+      taken(result.config);
       const { size } = result.config.connectors;
       logger.info({ connectors: size }, 'took the new config; changed connectors are replaced, others untouched');
       return;
@@ -107,12 +118,27 @@ function createReload({ bulkhead, logger, read }: ReloadOptions): Reload {
   };
 }
 
-/** Connectors that are added later are watched from the next start on. */
-function watchConfig({ file, connectors }: Config, signal: AbortSignal, reload: Reload): void {
-  watchFiles({ path: file, signal, changed: () => reload([]) });
-  for (const { name, source } of connectors.values()) {
-    if (source.type === 'folder') watchFiles({ path: source.path, signal, changed: () => reload([name]) });
-  }
+/** Watches the config, and the folders of its connectors; those of each config that follows take the place of the ones before. */
+function watchConfig(signal: AbortSignal, reload: Reload): (config: Config) => void {
+  const watching = new Map<string, AbortController>();
+  const watchOnce = (path: string, names: readonly ConnectorName[]): void => {
+    if (watching.has(path)) return;
+    const stop = new AbortController();
+    watching.set(path, stop);
+    watchFiles({ path, signal: AbortSignal.any([signal, stop.signal]), changed: () => reload(names) });
+  };
+  return ({ file, connectors }) => {
+    const folders = new Map(
+      [...connectors.values()].flatMap(({ name, source }) => (source.type === 'folder' ? [[source.path, name] as const] : [])),
+    );
+    for (const [path, stop] of watching) {
+      if (path === file || folders.has(path)) continue;
+      stop.abort();
+      watching.delete(path);
+    }
+    watchOnce(file, []);
+    for (const [path, name] of folders) watchOnce(path, [name]);
+  };
 }
 
 function portOf(text: string): number {

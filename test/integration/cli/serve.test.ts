@@ -1,6 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { postJson, runCliProcess, type ServeProcess, startServeProcess, temporaryFolder } from '../../helpers/cli-process.ts';
+import {
+  postJson,
+  projectFolder,
+  runCliProcess,
+  type ServeProcess,
+  startServeProcess,
+  temporaryFolder,
+} from '../../helpers/cli-process.ts';
 
 const manifest = (name: string, version = '1.0.0') => `name: ${name}
 version: ${version}
@@ -92,6 +100,51 @@ describe('serve', () => {
     await folder.write({ 'one/main.sh': program('new') });
     await serve.logged((line) => String(line['message']).startsWith('took the new config'));
     expect(await answerOf(serve, 'one')).toBe('new');
+  });
+
+  test('SIGHUP hands rotated secrets out, loses no invocation, and says that `server` takes a restart', async () => {
+    const tokens = (extra = '') => config(extra).replace('{ path: ./one }', '{ path: ./one, secrets: { TOKEN: { file: ./token } } }');
+    // Its worker lives on between invocations, with the secret that it was started with.
+    const files = {
+      ...connector('two', 'b'),
+      'one/connector.yaml': manifest('one').replace('oneshot', 'bulkhead/1').replace('[/bin/sh, main.sh]', '[python3, main.py]'),
+      'one/bulkhead.py': readFileSync(join(projectFolder, 'connector-images/sdk/bulkhead.py'), 'utf8'),
+      'one/main.py': `import time
+from bulkhead import command, serve
+
+@command
+def Sleep(input, ctx):
+    time.sleep(input.get("seconds", 0))
+    return len(ctx.secrets["TOKEN"])
+
+serve()
+`,
+    };
+    await using folder = await temporaryFolder({ ...files, token: 'short', 'bulkhead.yaml': tokens() });
+    await using serve = await startServeProcess(['--config', `${folder.path}/bulkhead.yaml`]);
+    expect(await answerOf(serve, 'one')).toBe('short'.length);
+    const running = Array.from({ length: 4 }, () => answerOf(serve, 'one', 3));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await folder.write({ token: 'muchlonger', 'bulkhead.yaml': tokens(', logLevel: debug') });
+    serve.child.kill('SIGHUP');
+    await serve.logged((line) => String(line['message']).startsWith('took the new config'));
+    await serve.logged((line) => String(line['message']).includes('takes a restart'));
+    expect(await Promise.all(running)).toEqual(Array(4).fill('short'.length));
+    expect(await answerOf(serve, 'one')).toBe('muchlonger'.length);
+  });
+
+  test('--watch also watches connectors that came with a later config', async () => {
+    const single = config().replace('  two: { path: ./two }\n', '');
+    await using folder = await temporaryFolder({ ...connector('one', 'a'), ...connector('two', 'old'), 'bulkhead.yaml': single });
+    await using serve = await startServeProcess(['--watch', '--config', `${folder.path}/bulkhead.yaml`]);
+    const tookTimes = () => serve.log.filter((line) => String(line['message']).startsWith('took the new config')).length;
+    await folder.write({ 'bulkhead.yaml': config() });
+    await until(() => tookTimes() > 0);
+    expect(await answerOf(serve, 'two')).toBe('old');
+    const before = tookTimes();
+    await folder.write({ 'two/main.sh': program('new') });
+    await until(() => tookTimes() > before);
+    expect(await answerOf(serve, 'two')).toBe('new');
   });
 
   test('one broken manifest disables that connector only, and says why in the log, in /readyz and in the answer', async () => {
