@@ -12,7 +12,16 @@ import { containerLabels } from '../../../src/runner/container-labels.ts';
 import { lockInstance } from '../../../src/runner/docker-instance.ts';
 import { probeEngines } from '../../../src/runner/doctor-engine.ts';
 import { runCliProcess } from '../../helpers/cli-process.ts';
-import { buildImage, containersOf, type RunnerUnderTest, requireEngine, shellImage, startRunner, testLimits, textOf } from '../../helpers/docker-runner.ts';
+import {
+  buildImage,
+  containersOf,
+  type RunnerUnderTest,
+  requireEngine,
+  shellImage,
+  startRunner,
+  testLimits,
+  textOf,
+} from '../../helpers/docker-runner.ts';
 import { isPodmanInstalled, type PodmanService, startPodmanService } from '../../helpers/podman-service.ts';
 import { asker, evaluatorImage } from './evaluator.ts';
 
@@ -162,7 +171,10 @@ describe.skipIf(!isPossible)('Podman', { timeout: 240_000 }, () => {
     const config = join(folder, 'bulkhead.yaml');
     const key = 'a-key-of-sufficient-length-1234567890';
     const keys = 'apiKeys: [{ name: test, key: { env: CONNECTOR_PROXY_API_KEY }, connectors: ["*"] }]';
-    await writeFile(config, `server:\n  ${keys}\n  engine: ${podman.address}\nconnectors:\n  boxed: { image: "${images.greeter}", limits: { start: 35s } }\n`);
+    await writeFile(
+      config,
+      `server:\n  ${keys}\n  engine: ${podman.address}\nconnectors:\n  boxed: { image: "${images.greeter}", limits: { start: 35s } }\n`,
+    );
     const { stdout, stderr, exitCode } = await runCliProcess(['call', 'boxed/Greet', '--config', config], {
       environment: { CONNECTOR_PROXY_API_KEY: key },
     });
