@@ -214,6 +214,7 @@ describe('metrics', () => {
     expect(body).toContain('bulkhead_workers{connector="test",state="busy"} 2\n');
     expect(body).toContain('bulkhead_queue_depth{connector="test"} 3\n');
     expect(body).toContain('bulkhead_worker_restarts_total{connector="test"} 5\n');
+    expect(body).toContain('# TYPE bulkhead_worker_restarts_total counter\n');
   });
 
   test('a connector that makes up codes cannot grow them without end', async () => {
