@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import type { Config } from '../config/config.ts';
@@ -29,7 +30,7 @@ interface Target {
 export function addCall(program: Command, context: CliContext): void {
   withConfig(program.command('call').description('run one command, without a server or against one'))
     .argument('<connector/Command>', 'which command')
-    .argument('[parameters...]', 'key=text, or key:=JSON for numbers, true, false, null, lists and objects')
+    .argument('[parameters...]', 'key=text, key:=JSON for numbers, true, false, null, lists and objects, or one JSON FILE with all of them')
     .option('--json-file <file>', 'take the whole input from a JSON file; - is standard input')
     .option('--url <url>', 'ask this server; its key is taken from CONNECTOR_PROXY_API_KEY')
     .option('--json', 'print the answer in one line even on a terminal')
@@ -44,9 +45,15 @@ export function addCall(program: Command, context: CliContext): void {
 
 /** The input's own text: numbers stay as they were written. */
 async function readInput(parameters: readonly string[], { jsonFile }: CallOptions, { io }: CliContext): Promise<string> {
-  if (jsonFile === undefined) return `{${parameters.map(memberOf).join(',')}}`;
-  if (parameters.length > 0) throw new UsageError('give parameters or --json-file, not both');
-  return jsonFile === '-' ? await text(io.stdin) : await readFile(jsonFile, 'utf8');
+  const [first, ...more] = parameters;
+  // A word without `=` can be no parameter: `call example/Hello --json input.json` means what it says.
+  const file = jsonFile ?? (first !== undefined && more.length === 0 && !first.includes('=') ? first : undefined);
+  if (file === undefined) return `{${parameters.map(memberOf).join(',')}}`;
+  if (jsonFile !== undefined && parameters.length > 0) throw new UsageError('give parameters or --json-file, not both');
+  if (file === '-') return await text(io.stdin);
+  return await readFile(resolve(io.cwd, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(`the input file ${file} cannot be read (${error.code ?? 'unknown'}); parameters are key=text or key:=JSON`);
+  });
 }
 
 function memberOf(parameter: string): string {

@@ -44,6 +44,10 @@ describe('call', () => {
     const args = ['call', '--config', `${folder.path}/bulkhead.yaml`, 'echo/Echo', '--json-file'];
     const fromFile = await runCliProcess([...args, `${folder.path}/input.json`]);
     expect(fromFile.stdout).toContain('{"text": "from a file", "number": 1.0}');
+    const asOne = await runCliProcess([...args.slice(0, -1), '--json', `${folder.path}/input.json`]);
+    expect([asOne.exitCode, asOne.stdout]).toEqual([0, expect.stringContaining('{"text": "from a file", "number": 1.0}')]);
+    const missing = await runCliProcess([...args, `${folder.path}/none.json`]);
+    expect([missing.exitCode, missing.stderr]).toEqual([2, expect.stringContaining('cannot be read (ENOENT)')]);
     const fromInput = await runCliProcess([...args, '-'], { input: '{"text":"piped"}' });
     expect(fromInput.stdout).toContain('{"text":"piped"}');
   });
