@@ -32,13 +32,35 @@ export async function sidecarImage(engine: DockerEngine, signal?: AbortSignal): 
     throw new ProxyError('sandbox_unavailable', message);
   }
   const tag = sidecarTag();
-  const existing = (await inspectImage(engine, `${repository}:${tag}`, signal))?.id;
+  const existing = await findImage(engine, tag, signal);
   if (existing !== undefined) return existing;
-  await importImage(engine, tag, signal);
-  const made = (await inspectImage(engine, `${repository}:${tag}`, signal))?.id;
+  const id = await importImage(engine, tag, signal);
+  const made = (await findImage(engine, tag, signal)) ?? (await tagImage(engine, id, tag, signal));
   if (made === undefined)
     throw new ProxyError('sandbox_unavailable', `The engine at ${engine.address} did not keep the network sidecar’s image.`);
   return made;
+}
+
+/** Docker keeps the name as it is; Podman as one of its own, which it does not find by the plain name. */
+const names = (tag: string): readonly string[] => [`${repository}:${tag}`, `localhost/${repository}:${tag}`];
+
+async function findImage(engine: DockerEngine, tag: string, signal?: AbortSignal): Promise<string | undefined> {
+  for (const name of names(tag)) {
+    const found = await inspectImage(engine, name, signal);
+    if (found !== undefined) return found.id;
+  }
+  return undefined;
+}
+
+/** Podman 4 ignores the tag of an import. Returns the image's id when it has it under its name now. */
+async function tagImage(engine: DockerEngine, id: string | undefined, tag: string, signal?: AbortSignal): Promise<string | undefined> {
+  if (id === undefined) return undefined;
+  await engine.request({
+    what: 'naming the sidecar’s image',
+    signal,
+    run: (docker) => docker.getImage(id).tag({ repo: `localhost/${repository}`, tag }),
+  });
+  return await findImage(engine, tag, signal);
 }
 
 /** Removes sidecar images of other releases that no container uses. */
@@ -49,7 +71,7 @@ export async function removeOldSidecarImages(engine: DockerEngine): Promise<void
     run: (docker, abortSignal) => docker.listImages({ filters: JSON.stringify(filters), abortSignal } as object),
   });
   for (const { Id, Created, RepoTags } of images) {
-    if ((RepoTags ?? []).includes(`${repository}:${sidecarTag()}`) || Date.now() - Created * 1000 < unusedAgeMs) continue;
+    if ((RepoTags ?? []).some((name) => names(sidecarTag()).includes(name)) || Date.now() - Created * 1000 < unusedAgeMs) continue;
     // In use is a refusal, and as it should be.
     await engine.docker
       .getImage(Id)
@@ -99,7 +121,8 @@ async function perlLibraries(): Promise<readonly string[]> {
   return [...stdout.matchAll(/(?:=> )?(\/\S+) \(0x/g)].flatMap(([, file]) => file ?? []);
 }
 
-async function importImage(engine: DockerEngine, tag: string, signal?: AbortSignal): Promise<void> {
+/** Returns the new image's id, as far as the engine tells it. */
+async function importImage(engine: DockerEngine, tag: string, signal?: AbortSignal): Promise<string | undefined> {
   const programs = { node: process.execPath, ...(routerFiles().length > 0 && { perl }) };
   const libraries = [...new Set([...loadedLibraries(), ...('perl' in programs ? await perlLibraries() : [])])];
   const entries = await imageEntries(programs, libraries);
@@ -108,24 +131,25 @@ async function importImage(engine: DockerEngine, tag: string, signal?: AbortSign
     `ENV LD_LIBRARY_PATH=${[...new Set(libraries.map(dirname))].join(':')}`,
     `LABEL ${labelNames.owner}=${ownerLabel} ${labelNames.role}=sidecar-image`,
   ];
-  await engine.request({
+  return await engine.request({
     what: 'making the sidecar’s image',
     timeoutMs: importTimeoutMs,
     signal,
     run: async (docker, abortSignal) => {
       const options = { repo: repository, tag, changes, abortSignal };
       const progress = await docker.importImage(Readable.from(tarOf(entries)) as never, options as never);
-      await readToEnd(progress as unknown as Readable);
+      return await readToEnd(progress as unknown as Readable);
     },
   });
 }
 
 /** The engine's progress is JSON texts; the last one says when it failed. */
-async function readToEnd(progress: Readable): Promise<void> {
+async function readToEnd(progress: Readable): Promise<string | undefined> {
   let text = '';
   for await (const chunk of progress) text = `${text}${chunk}`.slice(-4096);
   const fault = /"error":"([^"]*)"/.exec(text)?.[1];
   if (fault !== undefined) throw new Error(fault);
+  return /"status":"(sha256:[0-9a-f]{64})"/.exec(text)?.[1];
 }
 
 /** The shared libraries of this process, the loader among them. The report also looks addresses up unless told not to. */

@@ -31,7 +31,7 @@ export async function startPodmanService(): Promise<PodmanService> {
   // crun refuses machines that have both versions of cgroups; runc, which Docker brings, runs on all.
   const storage = ['--root', `${folder}/data`, '--runroot', runFolder, '--runtime', 'runc'];
   const log = openSync(join(folder, 'log'), 'a');
-  const child = spawn('podman', [...storage, 'system', 'service', '--time=0', address], { stdio: ['ignore', log, log] });
+  const child = spawn('podman', [...storage, 'system', 'service', '--time=0', address], { cwd: folder, stdio: ['ignore', log, log] });
   closeSync(log);
   await untilReady(engine, child, join(folder, 'log'));
   return {
