@@ -109,7 +109,12 @@ function registerPoolMetrics(registry: Registry, status: Dispatcher['status']): 
   gauge('bulkhead_queue_depth', 'Invocations that wait for a worker.', (pool) => pool.queueLength);
   gauge('bulkhead_invocations_running', 'Invocations that run.', (pool) => pool.running);
   new Counter({
-    ...{ name: 'bulkhead_worker_restarts_total', help: 'Workers started in place of ones that died.', registers, labelNames: ['connector'] },
+    ...{
+      name: 'bulkhead_worker_restarts_total',
+      help: 'Workers started in place of ones that died.',
+      registers,
+      labelNames: ['connector'],
+    },
     collect() {
       this.reset();
       for (const [connector, { restarts }] of status()) this.inc({ connector }, restarts);

@@ -54,7 +54,11 @@ describe('a lock', () => {
   test.each([
     ['the same id', { id: 'sha256:1', digests: [] }, undefined],
     ['the same digest under another id', { id: 'sha256:9', digests: ['mirror/smtp@sha256:d'] }, undefined],
-    ['neither', { id: 'sha256:9', digests: ['ghcr.io/acme/smtp@sha256:e'] }, 'is ghcr.io/acme/smtp@sha256:e, but ghcr.io/acme/smtp@sha256:d is locked'],
+    [
+      'neither',
+      { id: 'sha256:9', digests: ['ghcr.io/acme/smtp@sha256:e'] },
+      'is ghcr.io/acme/smtp@sha256:e, but ghcr.io/acme/smtp@sha256:d is locked',
+    ],
   ])('judges %s', (_, candidate, fault) => {
     const lock = { version: 1 as const, images: { [image]: lockedImageOf(image, found) } };
     const got = lockFault(lock, image, candidate);
