@@ -34,7 +34,6 @@ describe('a sandbox that is weaker than it should be', () => {
   it.each([
     ['no filter', ['vsock', 'ptrace', 'system call filter']],
     ['host network', ['host loopback', 'abstract sockets', 'namespaces of its own', 'network rules']],
-    ['host processes', ['namespaces of its own']],
     ['capabilities', ['capabilities']],
     ['neighbours', ['other connectors’ files']],
     ['size of /tmp', ['size of /tmp']],
@@ -46,6 +45,15 @@ describe('a sandbox that is weaker than it should be', () => {
       expect.objectContaining({ code: 'sandbox_unavailable', message: expect.stringContaining(`${expected[0]} not enforced`) }),
     );
   });
+});
+
+it('a sandbox without process numbers of its own starts nothing at all: its first process is not there to be limited', async () => {
+  weaken('host processes');
+  const { reports, lost } = await lostControls();
+  expect(lost).toEqual(['sandbox']);
+  expect(() => requireControls(reports)).toThrow(
+    expect.objectContaining({ code: 'sandbox_unavailable', message: expect.stringContaining('sandbox not available') }),
+  );
 });
 
 /** Begins before it is asked for anything, and leaves a mark where the host sees it. */
