@@ -12,6 +12,7 @@ import { type ConfigFileOptions, configFileOf, loadOptionsOf, readConfigFile, wi
 import type { CliContext } from './context.ts';
 import { readLock } from './lock.ts';
 import { logDestination } from './log-destination.ts';
+import { proveSecrets } from './prove-secrets.ts';
 import { readVersion } from './version.ts';
 import { watchFiles } from './watch.ts';
 
@@ -36,6 +37,7 @@ async function serve(options: ServeOptions, context: CliContext): Promise<void> 
   const config = await readConfigFile(context, options);
   const { environment } = context.io;
   const logger = createLogger({ level: config.server.logLevel, destination: logDestination(context.io, options.logFormat) });
+  await proveSecrets(config, environment);
   const lock = options.frozen ? await readLock(config) : undefined;
   const bulkhead = await startBulkhead({ config, environment, logger, version: readVersion(), lock, probe: probeSandbox });
   const stop = new AbortController();

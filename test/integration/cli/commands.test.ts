@@ -158,6 +158,15 @@ describe('the command line', () => {
     expect([exitCode, stderr]).toEqual([2, expect.stringContaining('--watch')]);
   });
 
+  test('a secret that cannot be read stops the start of serve, and each one is named with its source', async () => {
+    const secrets = 'secrets: { TOKEN: { env: NOT_SET_ANYWHERE }, OTHER: { file: ./nowhere } }';
+    await using folder = await temporaryFolder({ ...files, 'secrets.yaml': `connectors: { echo: { path: ./echo, ${secrets} } }\n` });
+    const { exitCode, stderr } = await runCliProcess(['serve', '--port', '0', '--config', `${folder.path}/secrets.yaml`]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/secret_missing: .*TOKEN.*NOT_SET_ANYWHERE/);
+    expect(stderr).toMatch(/OTHER.*nowhere/);
+  });
+
   test('refuses to listen on every interface without a key', async () => {
     await using folder = await temporaryFolder(files);
     const { exitCode, stderr } = await runCliProcess([
