@@ -118,13 +118,17 @@ describe('a share of the CPU', () => {
 });
 
 describe('the end of a connector', () => {
-  it.each(['stubborn', 'stop'])('is certain when it does this: %s (attack 49)', async (attack) => {
+  it.each([
+    // A connector that ignores SIGTERM ends by SIGKILL alone; a stopped one may die of either, as both are pending when it is woken.
+    { attack: 'stubborn', signals: ['SIGKILL'] },
+    { attack: 'stop', signals: ['SIGKILL', 'SIGTERM'] },
+  ])('is certain when it does this: $attack (attack 49)', async ({ attack, signals }) => {
     const hostile = await startHostile({ runner: runners.cgroup, folder: folder.path });
     await hostile.attack(attack);
     const pid = Number(hostile.process.label.split(' ')[1]);
     hostile.process.terminate();
     hostile.process.kill();
-    expect(await hostile.process.exited).toMatchObject({ signal: 'SIGKILL' });
+    expect(signals).toContain((await hostile.process.exited).signal);
     expect(await isRunning(pid)).toBe(false);
   });
 
