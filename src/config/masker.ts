@@ -42,9 +42,11 @@ function urlForms(text: string): readonly string[] {
   // A lone surrogate has no UTF-8 form.
   const component = encodeURIComponent(text.toWellFormed());
   const strict = component.replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
-  return [component, strict, strict.replaceAll('~', '%7E')]
-    .flatMap((form) => [form, form.replaceAll('%20', '+'), form.replaceAll('%2F', '/')])
-    .flatMap((form) => [form, form.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase())]);
+  // What browsers and URLSearchParams write: `*` stays, and all else that encodeURIComponent leaves of punctuation does not.
+  const form = new URLSearchParams([['', text]]).toString().slice(1);
+  return [component, strict, strict.replaceAll('~', '%7E'), form]
+    .flatMap((written) => [written, written.replaceAll('%20', '+'), written.replaceAll('%2F', '/')])
+    .flatMap((written) => [written, written.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase())]);
 }
 
 function byteForms(text: string): readonly string[] {

@@ -44,6 +44,11 @@ describe('createMasker finds a secret', () => {
     expect(masker(pem)).toBe(mask);
   });
 
+  it('as a form writes it, with an asterisk beside a quote', () => {
+    const text = "*'   ";
+    expect(createMasker([text])(`a=${new URLSearchParams({ text })}`)).toBe(`a=text=${mask}`);
+  });
+
   it('several times, overlapping, and the longer of two', () => {
     expect(createMasker(['abcd', 'cdef', 'abcdefgh'])('xabcdefx abcdefgh abcdabcd')).toBe(`x${mask}x ${mask} ${mask}${mask}`);
   });
