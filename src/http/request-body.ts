@@ -34,20 +34,25 @@ export function readBody({ incoming, outgoing, limits, scanOptions, deadlines }:
   const gathered = gatherChunks(incoming.headers['content-length'], limits.bodyBytesMax, scanOptions);
   if (gathered.isTooLarge()) return Promise.reject(tooLarge(limits));
 
+  let isOver = false;
   const onData = (chunk: Buffer): void => {
+    if (isOver) return;
     gathered.add(chunk);
     if (gathered.isTooLarge()) fail(tooLarge(limits));
   };
   const onEnd = (): void => {
+    if (isOver) return;
     stop();
     resolve(gathered.whole());
   };
   const onClose = (): void => {
+    if (isOver) return;
     fail(new ProxyError('cancelled', 'The client went away before its request body was complete; the command did not run.'));
   };
+  // The listeners stay: they go with the request, and taking four of them off costs more than the flag.
   const stop = (): void => {
+    isOver = true;
     deadlines.cancel(deadline);
-    incoming.off('data', onData).off('end', onEnd).off('error', onClose).off('close', onClose);
   };
   const fail = (error: ProxyError): void => {
     stop();
