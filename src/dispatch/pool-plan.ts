@@ -16,6 +16,17 @@ export interface PoolPlan {
   readonly invocationsMax: number;
 }
 
+/**
+ * Share of `invocationsMax` from which on a worker’s replacement is started, while it goes on: were it started only when the worker is
+ * at its end, all that comes meanwhile would wait for the start (p99 of 50 ms instead of 12 with 64 connections, measured).
+ */
+export const renewalShare = 0.75;
+
+/** Whether a worker that served so many wants a replacement. Never the last one that it may serve, which ends it anyway. */
+export function wantsRenewal({ invocationsMax }: PoolPlan, invocations: number): boolean {
+  return invocations >= invocationsMax * renewalShare && invocations < invocationsMax;
+}
+
 export function poolPlan(workers: WorkersConfig, dialect: DialectName): PoolPlan {
   const { max, queueMax, idleTimeoutMs } = workers;
   const unlimited = { ageTimeoutMs: Number.POSITIVE_INFINITY, invocationsMax: Number.POSITIVE_INFINITY };
@@ -31,6 +42,8 @@ export function poolPlan(workers: WorkersConfig, dialect: DialectName): PoolPlan
 export interface PoolCounts {
   /** Workers that take or run invocations. */
   readonly open: number;
+  /** Workers that serve until their replacement is there; counted as closing, not as open. */
+  readonly worn: number;
   /** Open workers with nothing to do, that can still be given an invocation. */
   readonly free: number;
   readonly starting: number;
@@ -48,12 +61,12 @@ export interface StartsWanted {
 
 /** How many workers to start now. Pure, so that every rule of it can be tested in a table. */
 export function startsWanted(plan: PoolPlan, counts: PoolCounts, startsMax: number): StartsWanted {
-  const { open, free, starting, closing, waiting } = counts;
+  const { open, worn, free, starting, closing, waiting } = counts;
   const roomOfMax = plan.max - open - starting;
   const roomOfAll = 2 * plan.max - open - starting - closing;
   const room = Math.max(0, Math.min(roomOfMax, roomOfAll, startsMax - starting));
   const demand = Math.min(room, Math.max(0, Math.ceil(waiting / plan.concurrency) - starting));
   const kept = plan.isSingleUse ? free - waiting : open;
-  const ahead = Math.min(room - demand, Math.max(0, plan.spare - kept - starting - demand));
+  const ahead = Math.min(room - demand, Math.max(0, worn - starting - demand, plan.spare - kept - starting - demand));
   return { demand, ahead };
 }

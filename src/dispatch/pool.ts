@@ -8,7 +8,7 @@ import type { Invocation, Outcome } from '../worker/invocation.ts';
 import type { Waited, Worker, WorkerChanged, WorkerEnd } from '../worker/worker.ts';
 import type { PoolStatus } from './dispatcher.ts';
 import { failed } from './failed.ts';
-import type { PoolPlan } from './pool-plan.ts';
+import { type PoolPlan, wantsRenewal } from './pool-plan.ts';
 import { retirement } from './retirement.ts';
 import { WaitingInvocation } from './waiting-invocation.ts';
 import { type StartingPool, WorkerStarts, type WorkerStartsOptions } from './worker-starts.ts';
@@ -38,6 +38,8 @@ interface Entry {
   idleSince: number | undefined;
   /** Single-use, and used. */
   isSpent: boolean;
+  /** Pooled, and near its last invocation: it serves until its replacement is there. */
+  isWorn: boolean;
 }
 
 const noWait: Waited = { queueMs: 0, startMs: 0 };
@@ -155,7 +157,8 @@ export class Pool implements StartingPool {
     entry.idleSince = undefined;
     const outcome = worker.invoke(invocation, waited);
     if (worker.invocations >= this.#plan.invocationsMax) void worker.close();
-    if (entry.isSpent) this.#starts.scale();
+    if (!entry.isWorn && wantsRenewal(this.#plan, worker.invocations)) entry.isWorn = true;
+    if (entry.isSpent || entry.isWorn) this.#starts.scale();
     return outcome;
   }
 
@@ -213,7 +216,8 @@ export class Pool implements StartingPool {
 
   counts() {
     const free = this.#plan.isSingleUse ? this.#open.reduce((count, { isSpent }) => (isSpent ? count : count + 1), 0) : 0;
-    return { open: this.#open.length, free, closing: this.#closing.size, waiting: this.#queue.length };
+    const worn = this.#open.reduce((count, entry) => (entry.isWorn ? count + 1 : count), 0);
+    return { open: this.#open.length - worn, worn, free, closing: this.#closing.size + worn, waiting: this.#queue.length };
   }
 
   waitingSince(): number | undefined {
@@ -222,13 +226,20 @@ export class Pool implements StartingPool {
 
   opened(worker: Worker, startMs: number): void {
     const now = performance.now();
-    const entry: Entry = { worker, openedAt: now, startMs, idleSince: now, isSpent: false };
-    if (worker.state === 'ready') this.#open.push(entry);
+    const entry: Entry = { worker, openedAt: now, startMs, idleSince: now, isSpent: false, isWorn: false };
+    if (worker.state === 'ready') this.#add(entry);
     else this.#closing.set(worker, entry);
     void worker.closed.then((end) => this.#ended(entry, end));
     this.#logger.debug({ connector: this.#connector, worker: worker.label, startMs: Math.round(startMs) }, 'Worker is ready.');
     this.#events.workerStarted?.(this.#connector, startMs);
     this.#scheduleSweep(retirement(this.#plan, this.#open, now).nextAt);
+  }
+
+  /** In the place of a worn one, if there is any. */
+  #add(entry: Entry): void {
+    const worn = this.#open.find(({ isWorn }) => isWorn);
+    this.#open.push(entry);
+    if (worn !== undefined) void worn.worker.close();
   }
 
   failed(error: ProxyError): void {

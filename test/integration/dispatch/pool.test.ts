@@ -88,6 +88,23 @@ describe('a pool', () => {
     expect((await countOf(aged)).pid).not.toBe(pid);
   });
 
+  test('starts the replacement of a worker ahead of its last invocation, which nobody then waits for', async () => {
+    await using test = dispatcherOf([echoes({ workers: { max: 1, invocationsMax: 8 } })]);
+    const first = await countOf(test);
+    for (let call = 1; call < 6; call++) expect((await countOf(test)).pid).toBe(first.pid);
+    await expect.poll(() => statusOf(test).workers, { timeout: 10_000 }).toEqual({ starting: 0, ready: 1, busy: 0, closing: 0 });
+    await expect.poll(async () => (await countOf(test)).pid !== first.pid, { timeout: 10_000 }).toBe(true);
+    expect(statusOf(test)).toMatchObject({ restarts: 0, workers: { ready: 1 } });
+  });
+
+  test('gives a worker no more invocations than its limit, however many come at once', async () => {
+    await using test = dispatcherOf([echoes({ workers: { max: 2, concurrency: 4, queueMax: 200, invocationsMax: 8 } })]);
+    const counts = await Promise.all(Array.from({ length: 100 }, () => countOf(test)));
+    const perPid = Map.groupBy(counts, ({ pid }) => pid);
+    for (const served of perPid.values()) expect(served.length).toBeLessThanOrEqual(8);
+    expect(statusOf(test).restarts).toBe(0);
+  });
+
   test('prefers the worker with the least to do', async () => {
     await using test = dispatcherOf([echoes({ workers: { min: 2, max: 2, concurrency: 4 } })]);
     await expect.poll(() => statusOf(test).workers.ready, { timeout: 10_000 }).toBe(2);

@@ -12,7 +12,7 @@ const pooled: PoolPlan = {
   ageTimeoutMs: 60_000,
   invocationsMax: 100,
 };
-const none: PoolCounts = { open: 0, free: 0, starting: 0, closing: 0, waiting: 0 };
+const none: PoolCounts = { open: 0, worn: 0, free: 0, starting: 0, closing: 0, waiting: 0 };
 
 describe('the starts that a pool wants', () => {
   const cases: readonly [string, Partial<PoolPlan>, Partial<PoolCounts>, { demand: number; ahead: number }][] = [
@@ -27,6 +27,9 @@ describe('the starts that a pool wants', () => {
     ['but not without end', {}, { waiting: 64, open: 2, closing: 6 }, { demand: 0, ahead: 0 }],
     ['ahead up to min', { spare: 2 }, {}, { demand: 0, ahead: 2 }],
     ['ahead what demand does not bring', { spare: 2 }, { waiting: 1 }, { demand: 1, ahead: 1 }],
+    ['ahead for each that is worn', {}, { open: 1, worn: 2, closing: 2 }, { demand: 0, ahead: 2 }],
+    ['none for a worn one whose replacement starts', {}, { worn: 1, closing: 1, starting: 1 }, { demand: 0, ahead: 0 }],
+    ['beside a worn one, even where only one may be', { max: 1 }, { worn: 1, closing: 1 }, { demand: 0, ahead: 1 }],
     ['none ahead when there are enough', { spare: 2 }, { open: 1, starting: 1 }, { demand: 0, ahead: 0 }],
     ['single-use: as many unused as told', { isSingleUse: true, concurrency: 1, spare: 2 }, { open: 1 }, { demand: 0, ahead: 2 }],
     [

@@ -20,7 +20,7 @@ const plan: PoolPlan = {
 
 /** Starts over a pool that has what the test says. A start ends as told, or not at all. */
 function startsOf(end: () => Promise<Worker> = () => new Promise(() => {})) {
-  const has = { open: 0, free: 0, closing: 0, waiting: 0, since: performance.now() };
+  const has = { open: 0, worn: 0, free: 0, closing: 0, waiting: 0, since: performance.now() };
   const deadlines = new Deadlines();
   const calls: number[] = [];
   const failures: ProxyError[] = [];
