@@ -53,9 +53,17 @@ function show(value: number): string {
 export function goalTable(goals: readonly Goal[]): readonly string[] {
   const cells = goals.map((goal) => {
     const sign = goal.sense === 'at least' ? '≥' : '≤';
-    return [goal.name, goal.what, `${show(goal.measured)} ${goal.unit}`, `${sign} ${show(goal.bound)} ${goal.unit}`, verdict(goal)];
+    const reached = goal.limit === undefined ? '' : `${show(goal.limit)} ${goal.unit}`;
+    return [
+      goal.name,
+      goal.what,
+      `${show(goal.measured)} ${goal.unit}`,
+      `${sign} ${show(goal.bound)} ${goal.unit}`,
+      reached,
+      verdict(goal),
+    ];
   });
-  return aligned([['goal', 'what', 'measured', 'bound', ''], ...cells]);
+  return aligned([['goal', 'what', 'measured', 'bound', 'limit', ''], ...cells]);
 }
 
 function aligned(lines: readonly (readonly string[])[]): readonly string[] {

@@ -16,6 +16,7 @@ export async function smallCalls(scene: Scene): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const limit = stack.use(await startServer('hono-echo.ts'));
   const bulkhead = stack.use(await startBulkheadOfThree(scene));
+  const bare = await startBareServers(scene, stack);
   const mcp = stack.use(await startServer('mcp-client.ts'));
   const fork = stack.use(await startServer('fork.ts', '/usr/bin/python3', fileURLToPath(new URL('../servers/once.py', import.meta.url))));
   const flasks = await startFlasks(scene, stack);
@@ -26,6 +27,7 @@ export async function smallCalls(scene: Scene): Promise<void> {
     target('bulkhead, Python child', bulkhead, '/v1/do/python/CombineStrings'),
     target('bulkhead, Node child', bulkhead, '/v1/do/node/CombineStrings'),
     target('MCP SDK client and server', mcp, '/call'),
+    ...bare,
   ];
   const slow = [...flasks, target('fork per request, python3', fork, '/run')];
   const body = smallBody(world);
@@ -48,6 +50,17 @@ async function startBulkheadOfThree({ world }: Scene): Promise<ServerProcess> {
     connectorYaml({ name, folder: children[name], workers: oneWorker }),
   );
   return await startBulkhead({ world, connectors: connectors.join('') });
+}
+
+/** What one event loop with a child could reach at most; see servers/bare-child.ts. */
+async function startBareServers({ world: { children } }: Scene, stack: AsyncDisposableStack): Promise<readonly Target[]> {
+  const start = async (child: string, ...command: readonly string[]): Promise<Target> =>
+    target(`bare server, ${child} child`, stack.use(await startServer('bare-child.ts', ...command)), '/');
+  return [
+    await start('static', children.static, './connector'),
+    await start('Python', children.python, '/usr/bin/python3', 'main.py'),
+    await start('Node', children.node, process.execPath, 'main.mjs'),
+  ];
 }
 
 async function startFlasks({ world, note, isQuick }: Scene, stack: AsyncDisposableStack): Promise<readonly Target[]> {

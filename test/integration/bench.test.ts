@@ -49,6 +49,19 @@ describe('the goals', () => {
     expect(goal && verdict(goal)).toBe(expected);
   });
 
+  test.each([
+    { limit: 800, perSecond: 700, expected: 'at the limit' },
+    { limit: 800, perSecond: 500, expected: 'missed' },
+    { limit: 950, perSecond: 880, expected: 'missed' },
+  ])('a rate of $perSecond where the limit itself reaches $limit of the wanted 900 is $expected', ({ limit, perSecond, expected }) => {
+    const results = new Results();
+    results.add(at, 'hono echo', { perSecond: 1000 });
+    results.add(at, 'bare server, static child', { perSecond: limit });
+    results.add(at, 'bulkhead, static child', { perSecond });
+    const goal = goalsOf(results).find(({ what }) => what.includes('16 connections'));
+    expect(goal && verdict(goal)).toBe(expected);
+  });
+
   test('what was not measured is not met', () => {
     expect(new Set(goalsOf(new Results()).map(verdict))).toEqual(new Set(['not measured']));
   });
