@@ -62,7 +62,8 @@ async function compose(options: ComposeOptions, stack: AsyncDisposableStack): Pr
   const gateway = stack.adopt(await openGateway(options, audit), (opened) => opened.close());
   const runners = stack.adopt(createRunners({ ...options, ...config.server, gateway }), (made) => made.close());
   const secrets = createHandedSecrets(environment, logger);
-  const dispatcher = makeDispatcher(options, runners, secrets);
+  // Closed before its runners, also when the start fails: a worker that they end must not be started anew.
+  const dispatcher = stack.adopt(makeDispatcher(options, runners, secrets), (made) => made.close(Date.now()));
   let catalog: Catalog = createCatalog([]);
   const revisions = new Map<ConnectorName, number>();
   let readiness: Readiness['state'] = 'starting';
