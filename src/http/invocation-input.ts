@@ -66,10 +66,10 @@ function checkParameters(members: readonly Member[], input: JsonText, parameters
   if (faults.length > 0) throw new ProxyError('invalid_parameters', `The command did not run: ${faults.join('; ')}.`);
 }
 
-/** Each once. */
 function parameterNames(members: readonly Member[]): readonly string[] {
-  const names = members.map(({ key }) => key).filter((key) => !isEngineKey(key));
-  return names.length < 2 ? names : [...new Set(names)];
+  const names = new Set<string>();
+  for (const { key } of members) if (!isEngineKey(key)) names.add(key);
+  return [...names];
 }
 
 const engineKeys = {

@@ -59,24 +59,11 @@ class Ranges {
 
 /** Undefined when all members stay as they are. */
 function keptMembers(members: readonly Member[], drop: (key: string) => boolean): readonly KeptMember[] | undefined {
-  if (members.length <= fewMembers && allStay(members, drop)) return undefined;
   const kept = new Map<string, KeptMember>();
   for (const [index, member] of members.entries()) {
     if (!drop(member.key)) kept.set(member.key, { place: kept.get(member.key)?.place ?? index, member });
   }
   return kept.size === members.length ? undefined : [...kept.values()];
-}
-
-/** Up to so many, comparing each with each is faster than a map of them. */
-const fewMembers = 8;
-
-function allStay(members: readonly Member[], drop: (key: string) => boolean): boolean {
-  for (let index = 0; index < members.length; index += 1) {
-    const key = members[index]?.key ?? '';
-    if (drop(key)) return false;
-    for (let before = 0; before < index; before += 1) if (members[before]?.key === key) return false;
-  }
-  return true;
 }
 
 /** A member’s value as one line: a view of `bytes` unless line breaks had to be replaced. */

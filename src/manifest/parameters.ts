@@ -120,28 +120,21 @@ type Pending = { readonly name: string; readonly check: ValueCheck };
 function checkNames(rules: Rules, names: readonly string[], faults: string[]): readonly Pending[] {
   const pending: Pending[] = [];
   const unknown: string[] = [];
+  const absent = new Set(rules.required);
   for (const name of names) {
+    absent.delete(name);
     if (rules.known.has(name)) add(pending, name, rules.known.get(name));
     else if (!addByPattern(rules, name, pending)) {
       if (rules.rest === 'refused') unknown.push(name);
       else add(pending, name, rules.rest);
     }
   }
-  for (const name of absentOf(rules.required, names)) faults.push(`parameter ${quote(name)} is missing`);
+  for (const name of absent) faults.push(`parameter ${quote(name)} is missing`);
   for (const name of unknown.slice(0, unknownNamesMax))
     faults.push(`parameter ${quote(name)} is unknown${hint(name, [...rules.known.keys()])}`);
   if (unknown.length > unknownNamesMax) faults.push(`${unknown.length - unknownNamesMax} more parameters are unknown`);
   return pending;
 }
-
-/** Looks for each among the names while that is cheaper than a set of them. */
-function absentOf(required: readonly string[], names: readonly string[]): readonly string[] {
-  const among = required.length * names.length <= 64 ? names : new Set(names);
-  const isThere = (name: string): boolean => (among instanceof Set ? among.has(name) : among.includes(name));
-  return required.every(isThere) ? none : required.filter((name) => !isThere(name));
-}
-
-const none: readonly string[] = [];
 
 function add(pending: Pending[], name: string, check: ValueCheck | undefined): void {
   if (check !== undefined) pending.push({ name, check });

@@ -316,14 +316,13 @@ describe('the answer', () => {
 
 describe('a client that goes away', () => {
   test('aborts its invocation, and the next one on another connection is not touched', async () => {
-    const signals: Invocation['signal'][] = [];
+    const signals: AbortSignal[] = [];
     const invoke = async ({ signal }: Invocation): Promise<Outcome> => {
       signals.push(signal);
       const { promise, resolve } = Promise.withResolvers<void>();
-      signal.addEventListener('abort', { handleEvent: () => resolve() });
+      signal.addEventListener('abort', () => resolve(), { once: true });
       await promise;
-      const error = new ProxyError('cancelled', 'The caller went away.');
-      return { type: 'failure', failure: { origin: 'proxy', error, logs: [] }, phases };
+      return { type: 'failure', failure: { origin: 'proxy', error: ProxyError.from(signal.reason), logs: [] }, phases };
     };
     await using app = await serveApp({ invoke });
     const client = connect(app.port, '127.0.0.1');
