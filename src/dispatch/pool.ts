@@ -157,8 +157,10 @@ export class Pool implements StartingPool {
     entry.idleSince = undefined;
     const outcome = worker.invoke(invocation, waited);
     if (worker.invocations >= this.#plan.invocationsMax) void worker.close();
-    if (!entry.isWorn && wantsRenewal(this.#plan, worker.invocations)) entry.isWorn = true;
-    if (entry.isSpent || entry.isWorn) this.#starts.scale();
+    // Asked once: what it serves meanwhile would end the back-off of a replacement that cannot start, and each call try another start.
+    const isNewlyWorn = !entry.isWorn && wantsRenewal(this.#plan, worker.invocations);
+    entry.isWorn ||= isNewlyWorn;
+    if (entry.isSpent || isNewlyWorn) this.#starts.scale();
     return outcome;
   }
 

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ProxyError } from '../../../src/errors.ts';
 import { bodyOf, dispatcherOf, type FixtureOptions, failureOf, invocation, nodeFixture } from '../../helpers/dispatching.ts';
 import { type Leftovers, nothingLeft, watchLeftovers } from '../../helpers/leftovers.ts';
 
@@ -95,6 +96,21 @@ describe('a pool', () => {
     await expect.poll(() => statusOf(test).workers, { timeout: 10_000 }).toEqual({ starting: 0, ready: 1, busy: 0, closing: 0 });
     await expect.poll(async () => (await countOf(test)).pid !== first.pid, { timeout: 10_000 }).toBe(true);
     expect(statusOf(test)).toMatchObject({ restarts: 0, workers: { ready: 1 } });
+  });
+
+  test('goes on with a worker whose replacement cannot start, and does not try at each of its calls', async () => {
+    let starts = 0;
+    const secretsFor = async () => {
+      starts += 1;
+      if (starts > 1) throw new ProxyError('secret_missing', 'The secret TOKEN cannot be read.');
+      return { values: {}, mask: (text: string) => text };
+    };
+    await using test = dispatcherOf([echoes({ workers: { invocationsMax: 400 } })], { secretsFor });
+    const pids = [];
+    for (let call = 0; call < 390; call++) pids.push((await countOf(test)).pid);
+    expect(new Set(pids).size).toBe(1);
+    expect(starts).toBeGreaterThan(1);
+    expect(starts).toBeLessThan(10);
   });
 
   test('gives a worker no more invocations than its limit, however many come at once', async () => {
