@@ -1,8 +1,9 @@
-/** `node scripts/generate.ts` writes the files of docs/ that come from the sources; `--check` names those that are not current and exits 1. */
+/** `node scripts/generate.ts` writes the files that come from the sources; `--check` names those that are not current and exits 1. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errorsPage } from './generate/errors-page.ts';
-import type { GeneratedFile } from './generate/generated-file.ts';
+import type { GeneratedBytes, GeneratedFile } from './generate/generated-file.ts';
+import { jsonMachine } from './generate/json-machine.ts';
 import { protocolPage } from './generate/protocol-page.ts';
 import { protocolSchema } from './generate/protocol-schema.ts';
 import { configPage, manifestPage } from './generate/written-pages.ts';
@@ -11,7 +12,7 @@ import { configSchema, manifestSchema } from './generate/written-schema.ts';
 const root = join(import.meta.dirname, '..');
 
 /** Add a generator here. Each gives one file and reads nothing but the sources. */
-const generators: readonly (() => GeneratedFile | Promise<GeneratedFile>)[] = [
+const generators: readonly (() => GeneratedFile | Promise<GeneratedFile | GeneratedBytes>)[] = [
   errorsPage,
   protocolPage,
   protocolSchema,
@@ -19,14 +20,15 @@ const generators: readonly (() => GeneratedFile | Promise<GeneratedFile>)[] = [
   configPage,
   manifestSchema,
   manifestPage,
+  jsonMachine,
 ];
 
-async function isCurrent({ path, content }: GeneratedFile): Promise<boolean> {
-  const present = await readFile(join(root, path), 'utf8').catch(() => undefined);
-  return present === content;
+async function isCurrent({ path, content }: GeneratedFile | GeneratedBytes): Promise<boolean> {
+  const present = await readFile(join(root, path)).catch(() => undefined);
+  return present?.equals(Buffer.from(content)) === true;
 }
 
-async function write({ path, content }: GeneratedFile): Promise<void> {
+async function write({ path, content }: GeneratedFile | GeneratedBytes): Promise<void> {
   await mkdir(dirname(join(root, path)), { recursive: true });
   await writeFile(join(root, path), content);
 }

@@ -4,6 +4,11 @@ export interface GeneratedFile {
   readonly content: string;
 }
 
+export interface GeneratedBytes {
+  readonly path: string;
+  readonly content: Uint8Array;
+}
+
 export function generatedNote(sources: string): string {
   return `<!-- Made by npm run generate from ${sources}; not to be edited here. -->`;
 }

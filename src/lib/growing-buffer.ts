@@ -1,16 +1,21 @@
 const smallestBytes = 4096;
 /** How much more room is made than is needed. Pages that nothing was written to cost no memory, so that plenty costs only addresses. */
 const growth = 4;
+/** How much longer than the one before a text may be to fit in at once. */
+const likenessMax = 1.125;
 
 /**
  * Bytes that come in chunks, as one buffer at any time. Each byte is copied once, and a third of once more while the buffer grows;
- * a single chunk is not copied at all.
+ * a single chunk is not copied at all. The chunks become its own: those that are large and have memory to themselves are emptied once they
+ * are copied, since to leave them to the collector takes twice the memory and, with large bodies, a third of the time.
  */
 export class GrowingBuffer {
   readonly #bytesMax: number;
   readonly #expectedBytes: number;
   #buffer: Buffer | undefined;
   #length = 0;
+  /** Of the text before: the next one is likely to be as long, and a buffer that need not grow is half as much work for the collector. */
+  #lastLength = 0;
   /** Whether the buffer is the first chunk itself, which is not ours to write to. */
   #isBorrowed = false;
 
@@ -28,7 +33,10 @@ export class GrowingBuffer {
     const isFirst = this.#length === 0;
     const length = this.#length + chunk.length;
     if (isFirst) this.#buffer = chunk;
-    else this.#roomFor(length).set(chunk, this.#length);
+    else {
+      this.#roomFor(length).set(chunk, this.#length);
+      release(chunk);
+    }
     this.#isBorrowed = isFirst;
     this.#length = length;
   }
@@ -38,17 +46,30 @@ export class GrowingBuffer {
     return this.#buffer?.subarray(0, this.#length) ?? Buffer.of();
   }
 
+  /** Makes way for the next text. What `whole` gave stays as it is. */
   clear(): void {
+    this.#lastLength = this.#length;
     this.#buffer = undefined;
     this.#length = 0;
   }
 
   #roomFor(length: number): Buffer {
     if (this.#buffer !== undefined && !this.#isBorrowed && length <= this.#buffer.length) return this.#buffer;
-    const roomy = Math.min(this.#bytesMax, growth * length);
-    const grown = Buffer.allocUnsafe(Math.max(smallestBytes, length, this.#expectedBytes >= length ? this.#expectedBytes : roomy));
+    const grown = Buffer.allocUnsafe(Math.max(smallestBytes, length, Math.min(this.#bytesMax, this.#guessFor(length))));
     grown.set(this.whole());
+    if (this.#isBorrowed && this.#buffer !== undefined) release(this.#buffer);
     this.#buffer = grown;
     return grown;
   }
+
+  #guessFor(length: number): number {
+    if (this.#expectedBytes >= length) return this.#expectedBytes;
+    const likeLast = Math.ceil(this.#lastLength * likenessMax);
+    return likeLast >= length ? likeLast : growth * length;
+  }
+}
+
+/** Empties a chunk that was copied, if it is all that there is in its memory. */
+function release({ buffer, length }: Buffer): void {
+  if (length >= smallestBytes && length === buffer.byteLength && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

@@ -1,14 +1,9 @@
 import { isUtf8 } from 'node:buffer';
-import { type Cursor, createCursor, fail, skipSpace } from './json-tokens.ts';
-import { endsWithDigit, type Member, type MemberList, type Place, scanValue } from './json-values.ts';
+import { readFileSync } from 'node:fs';
 import { firstInvalidUtf8, sequenceStart } from './utf8.ts';
 
-export type { Member } from './json-values.ts';
-
-const failed = -1;
-
 export interface ScanOptions {
-  /** Objects and arrays within one another; a lone scalar has nesting 0, `[]` has 1. */
+  /** Objects and arrays within one another; a lone scalar has nesting 0, `[]` has 1. At most `nestingCapacity`. */
   readonly nestingMax: number;
   /** Also takes the NaN, Infinity and -Infinity that Python’s json module writes, and reports them as `nonFinite`. Default false. */
   readonly allowNonFinite?: boolean;
@@ -31,6 +26,16 @@ export interface ScannedJson {
   readonly nonFinite: boolean;
 }
 
+/** One member of an object, by offsets, so that it can be cut out or passed on without being parsed. */
+export interface Member {
+  /** Decoded: escapes are resolved, lone surrogates kept. */
+  readonly key: string;
+  /** Offset of the key’s opening quote. */
+  readonly memberStart: number;
+  readonly valueStart: number;
+  readonly valueEnd: number;
+}
+
 interface ScanFailure {
   readonly ok: false;
   readonly offset: number;
@@ -43,115 +48,200 @@ type JsonType = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null';
 /** More top-level members than any request has, few enough that their list stays small beside the text. */
 export const membersMaxDefault = 65_536;
 
+/** TypeScript knows it only as a part of browsers. */
+declare const WebAssembly: {
+  readonly Module: new (code: Uint8Array) => object;
+  readonly Instance: new (module: object) => { readonly exports: object };
+};
+
+/** What json-machine.as.ts exports. */
+interface Machine {
+  readonly memory: { readonly buffer: ArrayBuffer };
+  progressOffset(): number;
+  stackOffset(): number;
+  tableOffset(): number;
+  windowOffset(): number;
+  windowSize(): number;
+  nestingLimit(): number;
+  run(length: number): void;
+  finish(): number;
+}
+
+const machine = loadMachine();
+const memory = new Uint8Array(machine.memory.buffer);
+const progressStart = machine.progressOffset();
+const stackStart = machine.stackOffset();
+const progress = new Uint32Array(machine.memory.buffer, progressStart, (stackStart - progressStart) / 4);
+const table = new Uint32Array(machine.memory.buffer, machine.tableOffset(), (machine.windowOffset() - machine.tableOffset()) / 4);
+const window = memory.subarray(machine.windowOffset(), machine.windowOffset() + machine.windowSize());
+/** The deepest nesting that a scan can be allowed. */
+export const nestingCapacity = machine.nestingLimit();
+
+/** Places in `progress`, in the order of its class. */
+const field = {
+  depth: 1,
+  start: 3,
+  end: 4,
+  tableLength: 6,
+  reason: 7,
+  failureAt: 8,
+  hasLineBreak: 9,
+  nonFinite: 10,
+  nestingMax: 11,
+  membersMax: 12,
+  allowNonFinite: 13,
+} as const;
+/** Numbers that the table has of a member. */
+const memberFields = 5;
+
+function loadMachine(): Machine {
+  const module = new WebAssembly.Module(readFileSync(new URL('json-machine.wasm', import.meta.url)));
+  return new WebAssembly.Instance(module).exports as Machine;
+}
+
 /**
  * Checks that bytes are one JSON value (RFC 8259, UTF-8) and finds the members of a top-level object. Builds no values, is linear in
  * the bytes whatever they hold, and never throws.
  */
-export function scanJson(
-  bytes: Uint8Array,
-  { nestingMax, allowNonFinite = false, membersMax = membersMaxDefault }: ScanOptions,
-): ScanResult {
-  const cursor = createCursor(bytes, allowNonFinite);
-  const start = skipSpace(cursor, 0);
-  const list: MemberList = { members: [], membersMax, buffer: undefined };
-  let end = scanValue(cursor, { at: start, isEnded: false, stack: [] }, nestingMax, list);
-  if (end !== failed) end = checkRest(cursor, end);
-  if (cursor.failure !== undefined) return { ok: false, ...cursor.failure };
-  // Bytes from 0x80 on have passed only within strings, so a text without them needs no second look.
-  if (cursor.seen >= 0x80 && !isUtf8(bytes)) return notUtf8(firstInvalidUtf8(bytes, 0));
-  return scanned(cursor, start, end, list);
+export function scanJson(bytes: Uint8Array, options: ScanOptions): ScanResult {
+  return new GrowingScan(options).finish(bytes);
 }
 
-function checkRest(cursor: Cursor, end: number): number {
-  const rest = skipSpace(cursor, end);
-  return rest < cursor.bytes.length ? fail(cursor, rest, 'something follows the value') : end;
-}
-
-/** A failure at the end of the bytes may be none once more of them are there. */
-function forgetIfCutShort(cursor: Cursor): void {
-  if (cursor.failure !== undefined && cursor.failure.offset >= cursor.bytes.length) cursor.failure = undefined;
-}
-
-function notUtf8(offset: number): ScanFailure {
-  return { ok: false, offset, reason: 'it is not UTF-8' };
-}
-
-function scanned({ bytes, hasLineBreak, nonFinite }: Cursor, start: number, end: number, { members }: MemberList): ScannedJson {
-  return { ok: true, type: typeAt(bytes, start), start, end, members, hasLineBreak, nonFinite };
-}
-
-/** Bytes that must come before it is worth while to go on; they take about a tenth of a millisecond. */
-const stepBytesDefault = 32 * 1024;
+/** Whose progress is in the machine. There is one machine, which takes turns between the texts that are coming. */
+let holder: GrowingScan | undefined;
 
 /**
  * The scan of a text that is still coming: what has come is scanned as it comes, so that the last byte of a large text does not cost a
  * stall of the event loop. The result is that of `scanJson`, however the text is split. Linear in the bytes.
  */
 export class GrowingScan {
-  readonly #nestingMax: number;
-  readonly #cursor: Cursor;
-  readonly #place: Place = { at: 0, isEnded: false, stack: [] };
-  readonly #list: MemberList;
-  #start: number | undefined;
-  /** Where the whole value ended. */
-  #end: number | undefined;
+  readonly #options: ScanOptions;
+  readonly #members: Member[] = [];
+  /** Bytes that the machine has taken. */
+  #taken = 0;
+  #hasFailed = false;
   /** Up to here the bytes are UTF-8. */
   #valid = 0;
   #isInvalid = false;
-  readonly #stepBytes: number;
-  /** How many bytes there must be for the next step. */
-  #nextBytes: number;
+  /** Progress and stack, while another text is in the machine. */
+  #aside: Uint8Array | undefined;
 
-  constructor({ nestingMax, allowNonFinite = false, membersMax = membersMaxDefault }: ScanOptions, stepBytes = stepBytesDefault) {
-    this.#stepBytes = stepBytes;
-    this.#nextBytes = stepBytes;
-    this.#nestingMax = nestingMax;
-    this.#cursor = createCursor(Buffer.of(), allowNonFinite);
-    this.#list = { members: [], membersMax, buffer: undefined };
+  constructor(options: ScanOptions) {
+    this.#options = options;
   }
 
-  /** `bytes` are all that came so far; those of an earlier call must not have changed, but may have moved. Cheap when little is new. */
+  /** `bytes` are all that came so far; those of an earlier call must not have changed, but may have moved. */
   advance(bytes: Uint8Array): void {
-    const cursor = this.#cursor;
-    if (bytes.length < this.#nextBytes || cursor.failure !== undefined) return;
     this.#validate(bytes, sequenceStart(bytes, this.#valid));
-    this.#scan(bytes);
-    forgetIfCutShort(cursor);
-    if (this.#end === bytes.length && endsWithDigit(bytes)) this.#end = undefined;
-    // A string is read on from where the bytes ended. Other tokens are read again, and so only when twice as much of them is there.
-    const againBytes = this.#end === undefined ? bytes.length - Math.max(this.#place.at, cursor.heldAt) : 0;
-    this.#nextBytes = bytes.length + Math.max(this.#stepBytes, againBytes);
+    this.#take(bytes);
   }
 
-  /** `bytes` are the whole text: all of the last call of `advance` and what came since. */
+  /** `bytes` are the whole text: all of the last call of `advance` and what came since. To be called once. */
   finish(bytes: Uint8Array): ScanResult {
-    const cursor = this.#cursor;
-    if (cursor.failure === undefined) this.#scan(bytes);
-    if (cursor.failure === undefined) checkRest(cursor, this.#end ?? 0);
-    if (cursor.failure !== undefined) return { ok: false, ...cursor.failure };
+    this.#take(bytes);
+    const isWhole = machine.finish() !== 0;
+    holder = undefined;
+    if (this.#hasFailed) return { ok: false, offset: numberOf('failureAt'), reason: this.#reasonText() };
+    if (!isWhole) return { ok: false, offset: bytes.length, reason: 'it ends too early' };
     this.#validate(bytes, bytes.length);
-    if (this.#isInvalid) return notUtf8(firstInvalidUtf8(bytes, this.#valid));
-    return scanned(cursor, this.#start ?? 0, this.#end ?? 0, this.#list);
+    if (this.#isInvalid) return { ok: false, offset: firstInvalidUtf8(bytes, this.#valid), reason: 'it is not UTF-8' };
+    const start = numberOf('start');
+    return {
+      ok: true,
+      type: typeAt(bytes, start),
+      start,
+      end: numberOf('end'),
+      members: this.#members,
+      hasLineBreak: numberOf('hasLineBreak') !== 0,
+      nonFinite: numberOf('nonFinite') !== 0,
+    };
   }
 
-  #scan(bytes: Uint8Array): void {
-    const cursor = this.#cursor;
-    const place = this.#place;
-    cursor.bytes = bytes;
-    cursor.words = undefined;
-    this.#list.buffer = undefined;
-    if (this.#end !== undefined) return;
-    if (!place.isEnded) place.at = skipSpace(cursor, place.at);
-    this.#start ??= place.at < bytes.length ? place.at : undefined;
-    const end = scanValue(cursor, place, this.#nestingMax, this.#list);
-    if (end !== failed) this.#end = end;
+  #take(bytes: Uint8Array): void {
+    this.#hold();
+    while (this.#taken < bytes.length && !this.#hasFailed) {
+      const rest = this.#taken === 0 ? bytes : bytes.subarray(this.#taken);
+      const part = rest.length <= window.length ? rest : rest.subarray(0, window.length);
+      window.set(part);
+      machine.run(part.length);
+      this.#taken += part.length;
+      this.#hasFailed = numberOf('reason') !== 0;
+      this.#listMembers(bytes);
+    }
+  }
+
+  #hold(): void {
+    if (holder === this) return;
+    if (holder !== undefined) holder.#putAside();
+    holder = this;
+    if (this.#aside === undefined) this.#begin();
+    else memory.set(this.#aside, progressStart);
+    this.#aside = undefined;
+  }
+
+  #begin(): void {
+    const { nestingMax, membersMax = membersMaxDefault, allowNonFinite = false } = this.#options;
+    progress.fill(0);
+    progress[field.nestingMax] = Math.min(nestingMax, nestingCapacity);
+    progress[field.membersMax] = Math.min(membersMax, 0xffff_ffff);
+    progress[field.allowNonFinite] = allowNonFinite ? 1 : 0;
+  }
+
+  #putAside(): void {
+    this.#aside = memory.slice(progressStart, stackStart + numberOf('depth'));
+  }
+
+  #listMembers(bytes: Uint8Array): void {
+    const end = numberOf('tableLength') * memberFields;
+    for (let at = 0; at < end; at += memberFields) {
+      const memberStart = table[at] as number;
+      const key = keyText(bytes, memberStart, table[at + 1] as number, table[at + 2] !== 0);
+      this.#members.push({ key, memberStart, valueStart: table[at + 3] as number, valueEnd: table[at + 4] as number });
+    }
   }
 
   #validate(bytes: Uint8Array, end: number): void {
     if (this.#isInvalid) return;
-    if (isUtf8(bytes.subarray(this.#valid, end))) this.#valid = end;
+    if (isUtf8(this.#valid === 0 && end === bytes.length ? bytes : bytes.subarray(this.#valid, end))) this.#valid = end;
     else this.#isInvalid = true;
   }
+
+  #reasonText(): string {
+    const { nestingMax, membersMax = membersMaxDefault } = this.#options;
+    const reason = numberOf('reason');
+    if (reason === tooDeep) return `it is nested deeper than ${Math.min(nestingMax, nestingCapacity)}`;
+    if (reason === tooManyMembers) return `it has more than ${membersMax} members`;
+    return reasons[reason] as string;
+  }
+}
+
+function numberOf(name: keyof typeof field): number {
+  return progress[field[name]] as number;
+}
+
+// By the numbers that json-machine.as.ts gives them.
+const reasons = [
+  '',
+  'a value is expected',
+  'a key in double quotes is expected',
+  'a colon is expected',
+  'a comma or the end of an object is expected',
+  'a comma or the end of an array is expected',
+  'something follows the value',
+  'a string holds a raw control character',
+  'a string has an escape that JSON does not know',
+  'a \\u escape needs four hexadecimal digits',
+  'a number lacks a digit',
+  'NaN and Infinity are not JSON',
+];
+const tooDeep = 12;
+const tooManyMembers = 13;
+
+/** `start` and `end` are outside the quotes. */
+function keyText(bytes: Uint8Array, start: number, end: number, isEscaped: boolean): string {
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (isEscaped) return JSON.parse(buffer.toString('utf8', start, end)) as string;
+  return buffer.toString('utf8', start + 1, end - 1);
 }
 
 /**

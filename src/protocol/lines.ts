@@ -41,6 +41,7 @@ export class LineReader {
     this.#mask = handlers.mask ?? ((text) => text);
   }
 
+  /** `chunk` becomes the reader’s own. */
   push(chunk: Uint8Array): void {
     // As a Buffer, whose search for one byte is the machine’s memchr.
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);

@@ -133,8 +133,10 @@ export class Channel {
     if (this.#closedBy !== undefined) return;
     this.#answerBytes = 0;
     this.#hasNotified = false;
+    // Before the reader takes it.
+    const { byteLength } = chunk;
     this.#reader.push(chunk);
-    const noiseBytes = chunk.byteLength - this.#answerBytes;
+    const noiseBytes = byteLength - this.#answerBytes;
     if (this.#hasNotified && noiseBytes > 0) this.#throttle(noiseBytes);
   }
 

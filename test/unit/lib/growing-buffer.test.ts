@@ -2,9 +2,9 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { GrowingBuffer } from '../../../src/lib/growing-buffer.ts';
 
-test('holds what came, in order, at any time, and leaves the chunks alone', () => {
+test('holds what came, in order, at any time, and leaves small chunks alone', () => {
   const chunks = fc.array(
-    fc.uint8Array({ minLength: 1, maxLength: 9000 }).map((bytes) => Buffer.from(bytes)),
+    fc.uint8Array({ minLength: 1, maxLength: 4000 }).map((bytes) => Buffer.from(bytes)),
     { maxLength: 8 },
   );
   void fc.assert(
@@ -26,15 +26,27 @@ test('holds what came, in order, at any time, and leaves the chunks alone', () =
   );
 });
 
+test('a large chunk is emptied once it is copied, unless its memory has something else', () => {
+  const gathered = new GrowingBuffer(100_000);
+  const chunks = [Buffer.alloc(8192, 1), Buffer.alloc(8192, 2), Buffer.alloc(8193, 3).subarray(1), Buffer.alloc(100, 4)];
+  for (const chunk of chunks) gathered.append(chunk);
+  expect(chunks.map(({ length }) => length)).toEqual([0, 0, 8192, 100]);
+  expect(gathered.whole()).toEqual(
+    Buffer.concat([Buffer.alloc(8192, 1), Buffer.alloc(8192, 2), Buffer.alloc(8192, 3), Buffer.alloc(100, 4)]),
+  );
+});
+
+const chunk = (): Buffer => Buffer.alloc(100_000, 1);
+
 test('one chunk is not copied; more of them share one buffer of the expected size', () => {
   const gathered = new GrowingBuffer(1_000_000, 300_000);
-  const chunk = Buffer.alloc(100_000, 1);
-  gathered.append(chunk);
-  expect(gathered.whole().buffer).toBe(chunk.buffer);
-  gathered.append(chunk);
+  const first = chunk();
+  gathered.append(first);
+  expect(gathered.whole().buffer).toBe(first.buffer);
+  gathered.append(chunk());
   const { buffer } = gathered.whole();
   expect(buffer.byteLength).toBe(300_000);
-  gathered.append(chunk);
+  gathered.append(chunk());
   expect(gathered.whole().buffer).toBe(buffer);
 });
 
@@ -42,4 +54,16 @@ test('room is made for no more than may come', () => {
   const gathered = new GrowingBuffer(500_000);
   for (let index = 0; index < 5; index += 1) gathered.append(Buffer.alloc(100_000));
   expect(gathered.whole().buffer.byteLength).toBe(500_000);
+});
+
+test('a text about as long as the one before it fits in at once', () => {
+  const gathered = new GrowingBuffer(10_000_000);
+  for (let index = 0; index < 8; index += 1) gathered.append(chunk());
+  gathered.clear();
+  gathered.append(chunk());
+  gathered.append(chunk());
+  const { buffer } = gathered.whole();
+  expect(buffer.byteLength).toBe(900_000);
+  for (let index = 0; index < 7; index += 1) gathered.append(chunk());
+  expect(gathered.whole().buffer).toBe(buffer);
 });

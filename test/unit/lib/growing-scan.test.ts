@@ -7,7 +7,7 @@ const deep: ScanOptions = { nestingMax: 1000 };
 
 /** Scanned with a step at each of the lengths, in a buffer that moves between the steps when `moves` says so. */
 function grown(bytes: Uint8Array, lengths: readonly number[], options: ScanOptions = deep, moves = false): ScanResult {
-  const scan = new GrowingScan(options, 1);
+  const scan = new GrowingScan(options);
   for (const length of lengths.toSorted((a, b) => a - b)) {
     scan.advance(moves ? misaligned(bytes.slice(0, length), length & 3) : bytes.subarray(0, length));
   }
@@ -132,7 +132,7 @@ describe('no step costs more than what is new', () => {
     ['a long number in an array', (bytes: number) => `[${'1'.repeat(bytes)}]`],
   ])('%s is linear, however finely it is split', (_shape, make) => {
     const bytes = Buffer.from(make(megabytes10));
-    const scan = new GrowingScan({ nestingMax: 64 }, 1024);
+    const scan = new GrowingScan({ nestingMax: 64 });
     const before = performance.now();
     for (let length = 1024; length < bytes.length; length += 1024) scan.advance(bytes.subarray(0, length));
     expect(scan.finish(bytes).ok).toBe(true);
