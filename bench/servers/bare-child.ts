@@ -8,12 +8,14 @@ import { announce } from './announce.ts';
 
 const [folder, command = '', ...args] = process.argv.slice(2);
 const child = spawn(command, args, { cwd: folder, stdio: ['pipe', 'pipe', 'inherit'] });
-const waiting = new Map<number, ServerResponse>();
+/** By id, which is used again: a Map that always grows and shrinks makes work for the collector (src/lib/slots.ts). */
+const waiting: (ServerResponse | undefined)[] = [];
+const freeIds: number[] = [];
+let running = 0;
 let batch = '';
-let lastId = 0;
 let rest = '';
 
-child.stdin.write('{"jsonrpc":"2.0","id":"0","method":"initialize","params":{"protocol":1,"config":{},"secrets":{}}}\n');
+child.stdin.write('{"jsonrpc":"2.0","id":"start","method":"initialize","params":{"protocol":1,"config":{},"secrets":{}}}\n');
 child.stdout.setEncoding('latin1').on('data', (text: string) => {
   const lines = (rest + text).split('\n');
   rest = lines.pop() ?? '';
@@ -25,9 +27,11 @@ function answer(line: string): void {
   const start = line.indexOf('"', idStart) + 1;
   const end = line.indexOf('"', start);
   const id = Number(line.slice(start, end));
-  const outgoing = waiting.get(id);
+  const outgoing = waiting[id];
   if (outgoing === undefined) return;
-  waiting.delete(id);
+  waiting[id] = undefined;
+  freeIds.push(id);
+  running -= 1;
   const body = line.slice(line.indexOf('"result"', end) + 9, -1);
   outgoing.writeHead(200, ['Content-Type', 'application/json', 'Content-Length', String(body.length)]);
   outgoing.end(body, 'latin1');
@@ -40,12 +44,13 @@ const server = createServer((incoming, outgoing) => {
     body += text;
   });
   incoming.on('end', () => {
-    const id = ++lastId;
+    const id = freeIds.pop() ?? waiting.length;
     const context = `{"invocationId":"${id}","deadline":${Date.now() + 30_000},"attempt":1}`;
     const params = `{"command":"CombineStrings","input":${body},"context":${context}}`;
     const line = `{"jsonrpc":"2.0","id":"${id}","method":"invoke","params":${params}}\n`;
-    const isAlone = waiting.size === 0;
-    waiting.set(id, outgoing);
+    const isAlone = running === 0;
+    waiting[id] = outgoing;
+    running += 1;
     if (isAlone) child.stdin.write(line, 'latin1');
     else if (batch === '') setImmediate(flush);
     if (!isAlone) batch += line;

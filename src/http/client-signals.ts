@@ -1,14 +1,14 @@
 import type { Socket } from 'node:net';
-import { ProxyError } from '../errors.ts';
+import { LeaveController, type LeaveSignal } from '../lib/leave-signal.ts';
 
 export interface ClientSignals {
   /** Counts an invocation for the client behind the socket. Its signal aborts when the client goes away before `release`. */
-  acquire(socket: Socket): AbortSignal;
+  acquire(socket: Socket): LeaveSignal;
   release(socket: Socket): void;
 }
 
 interface Client {
-  readonly controller: AbortController;
+  readonly controller: LeaveController;
   running: number;
 }
 
@@ -21,10 +21,10 @@ export function createClientSignals(): ClientSignals {
   const clientOf = (socket: Socket): Client => {
     const known = clients.get(socket);
     if (known !== undefined) return known;
-    const client = { controller: new AbortController(), running: 0 };
+    const client = { controller: new LeaveController(), running: 0 };
     clients.set(socket, client);
     socket.once('close', () => {
-      if (client.running > 0) client.controller.abort(new ProxyError('cancelled', 'The client went away before the answer.'));
+      if (client.running > 0) client.controller.abort();
     });
     return client;
   };
@@ -32,7 +32,7 @@ export function createClientSignals(): ClientSignals {
     acquire(socket) {
       const client = clientOf(socket);
       client.running += 1;
-      return client.controller.signal;
+      return client.controller;
     },
     release(socket) {
       const client = clients.get(socket);

@@ -51,6 +51,9 @@ export class BoundedQueue<T> {
     else place.previous.next = place.next;
     if (place.next === undefined) this.#last = place.previous;
     else place.next.previous = place.previous;
+    // A chain of those that have left would follow the first of them into the old generation (see Slots).
+    place.previous = undefined;
+    place.next = undefined;
     this.#length -= 1;
   }
 }

@@ -1,16 +1,24 @@
 import type { ProxyError } from '../errors.ts';
 import { ByteBudget } from '../lib/byte-budget.ts';
+import { Slots } from '../lib/slots.ts';
 import { encodeInvoke, encodeNotification, encodeRequest, type InvokeFields } from '../protocol/encode.ts';
 import { lineLimitsDefault } from '../protocol/limits.ts';
 import { type Breach, type Incoming, LineReader } from '../protocol/lines.ts';
 import type { ConnectorProcess } from '../runner/runner.ts';
 import { BatchedWriter, byteLengthOf } from './batched-writer.ts';
-import { createIdSource } from './ids.ts';
+import { createIdSource, slotOf } from './ids.ts';
 
 /** An answer to one request, or the reason why there will be none. */
 export type Answer = Exclude<Incoming, { type: 'notification' }> | { readonly type: 'closed'; readonly error: ProxyError };
 export type Notification = Extract<Incoming, { type: 'notification' }>;
 export type Settle = (answer: Answer) => void;
+
+/** A request that waits for its answer. */
+interface Pending {
+  id: string;
+  slot: number;
+  readonly settle: Settle;
+}
 
 export interface ChannelLimits {
   readonly messageBytesMax: number;
@@ -40,7 +48,7 @@ export class Channel {
   readonly #handlers: ChannelHandlers;
   readonly #writer: BatchedWriter;
   readonly #reader: LineReader;
-  readonly #pending = new Map<string, Settle>();
+  readonly #pending = new Slots<Pending>();
   readonly #nextId = createIdSource();
   readonly #messageBytesMax: number;
   readonly #budget = new ByteBudget(notificationBudget, performance.now());
@@ -88,22 +96,24 @@ export class Channel {
         resolve({ type: 'closed', error: this.#closedBy });
         return;
       }
-      const id = this.#nextId();
-      this.#pending.set(id, resolve);
+      const { id } = this.#expect(resolve);
       this.#writer.write([encodeRequest(id, method, params)], 'now');
     });
   }
 
   /** Nothing is sent unless it returns `sent`: the message may be over the size limit, or the connector reads its stdin too slowly. */
   invoke(fields: InvokeFields, settle: Settle): 'sent' | 'too-large' | 'stalled' {
-    const id = this.#nextId();
+    const isAlone = this.#pending.size === 0;
+    const pending = this.#expect(settle);
     const { command, input, context, engineData } = fields;
-    const parts = encodeInvoke({ id, command, input, context, engineData });
+    const parts = encodeInvoke({ id: pending.id, command, input, context, engineData });
     const bytes = byteLengthOf(parts);
-    if (bytes > this.#messageBytesMax) return 'too-large';
-    if (!this.#writer.hasRoomFor(bytes)) return 'stalled';
-    this.#writer.write(parts, this.#pending.size === 0 ? 'now' : 'batched');
-    this.#pending.set(id, settle);
+    const isTooLarge = bytes > this.#messageBytesMax;
+    if (isTooLarge || !this.#writer.hasRoomFor(bytes)) {
+      this.#forget(pending);
+      return isTooLarge ? 'too-large' : 'stalled';
+    }
+    this.#writer.write(parts, isAlone ? 'now' : 'batched');
     return 'sent';
   }
 
@@ -124,9 +134,26 @@ export class Channel {
     clearTimeout(this.#resumeTimer);
     // Nothing listens any more, but a full pipe would keep a process from ending by itself.
     this.#process.stdout.resume();
-    const waiting = [...this.#pending.values()];
-    this.#pending.clear();
-    for (const settle of waiting) settle({ type: 'closed', error });
+    for (const pending of this.#pending.values()) {
+      this.#forget(pending);
+      pending.settle({ type: 'closed', error });
+    }
+  }
+
+  #expect(settle: Settle): Pending {
+    const pending = { id: '', slot: 0, settle };
+    pending.slot = this.#pending.add(pending);
+    pending.id = this.#nextId(pending.slot);
+    return pending;
+  }
+
+  #find(id: string): Pending | undefined {
+    const pending = this.#pending.get(slotOf(id));
+    return pending?.id === id ? pending : undefined;
+  }
+
+  #forget({ slot }: Pending): void {
+    this.#pending.remove(slot);
   }
 
   #read(chunk: Buffer): void {
@@ -153,14 +180,14 @@ export class Channel {
       this.#handlers.notification(message);
       return;
     }
-    const settle = this.#pending.get(message.id);
-    if (settle === undefined) {
+    const pending = this.#find(message.id);
+    if (pending === undefined) {
       this.#breach(unknownId);
       return;
     }
-    this.#pending.delete(message.id);
+    this.#forget(pending);
     if (message.type !== 'invalid') this.#answerBytes += message.lineBytes;
-    settle(message);
+    pending.settle(message);
   }
 
   #breach(breach: Breach): void {
@@ -176,10 +203,10 @@ export class Channel {
 
   /** The invocation whose answer it was fails by the breach itself, all others by the end of the connector. */
   #settleCulprit(breach: Breach): void {
-    const settle = breach.id === undefined ? undefined : this.#pending.get(breach.id);
-    if (breach.id === undefined || settle === undefined) return;
-    this.#pending.delete(breach.id);
-    settle({ type: 'invalid', id: breach.id, breach });
+    const pending = breach.id === undefined ? undefined : this.#find(breach.id);
+    if (pending === undefined) return;
+    this.#forget(pending);
+    pending.settle({ type: 'invalid', id: pending.id, breach });
   }
 
   #end(): void {

@@ -1,5 +1,6 @@
 import type { ProxyError } from '../errors.ts';
 import type { JsonText } from '../lib/json-text.ts';
+import type { LeaveSignal } from '../lib/leave-signal.ts';
 import type { CommandName, ConnectorName } from '../manifest/names.ts';
 import type { EngineData } from '../protocol/encode.ts';
 import type { Reply } from '../protocol/reply.ts';
@@ -23,7 +24,7 @@ export interface Invocation {
   /** Milliseconds since the epoch. */
   readonly deadline: number;
   /** Aborts when the client goes away or the proxy gives up on it. */
-  readonly signal: AbortSignal;
+  readonly signal: LeaveSignal;
 }
 
 /** How an invocation ended. Expected failures are values; a thrown error is a bug. */

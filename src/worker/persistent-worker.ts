@@ -1,12 +1,13 @@
 import { ProxyError } from '../errors.ts';
 import { settlesWithin } from '../lib/pause.ts';
+import { Slots } from '../lib/slots.ts';
 import type { Breach } from '../protocol/lines.ts';
 import { readError, readReply } from '../protocol/reply.ts';
 import type { ConnectorProcess, ProcessExit, ProcessNotice } from '../runner/runner.ts';
 import { type Answer, Channel } from './channel.ts';
 import { closePolitely } from './close-ladder.ts';
 import { type EndReason, endText, reasonOfExit } from './end-text.ts';
-import type { Invocation, InvocationId, Outcome } from './invocation.ts';
+import type { Invocation, Outcome } from './invocation.ts';
 import { fieldsOf, inputTooLarge } from './invoke-fields.ts';
 import { LogBudget } from './log-budget.ts';
 import { createNotificationLog } from './notification-log.ts';
@@ -34,7 +35,7 @@ export class PersistentWorker implements Worker, ProcessOwner {
   readonly #mask: (text: string) => string;
   readonly #fields: { readonly connector: string; readonly worker: string };
   readonly #stderr: Stderr;
-  readonly #running = new Map<InvocationId, RunningInvocation>();
+  readonly #running = new Slots<RunningInvocation>();
   readonly #startNotices: string[] = [];
   readonly #end = Promise.withResolvers<WorkerEnd>();
   #phase: 'starting' | 'open' | 'closing' | 'closed' = 'starting';
@@ -59,7 +60,7 @@ export class PersistentWorker implements Worker, ProcessOwner {
     const budget = new LogBudget(logger, fields);
     this.#fields = fields;
     this.#stderr = new Stderr({ stream: process.stderr, mask, logger, fields, budget });
-    const find = (id: string) => this.#running.get(id as InvocationId);
+    const find = (id: string) => this.#running.find(({ invocation }) => invocation.id === id);
     this.channel = new Channel(process, limits, {
       notification: createNotificationLog({ logger, fields, mask, budget, find }),
       breach: (breach) => this.#breached(breach),
@@ -106,7 +107,7 @@ export class PersistentWorker implements Worker, ProcessOwner {
       const { deadlines } = this.#options;
       const running = new RunningInvocation({ invocation, waited, deadlines, mask: this.#mask, resolve, giveUp: this.#giveUp });
       this.#invocations += 1;
-      this.#running.set(invocation.id, running);
+      running.slot = this.#running.add(running);
       const sent = this.channel.invoke(fieldsOf(invocation), (answer) => this.#answered(running, answer));
       if (sent === 'sent') return;
       running.fail(this.#unsentError(sent));
@@ -126,7 +127,7 @@ export class PersistentWorker implements Worker, ProcessOwner {
   }
 
   runningIds(): readonly string[] {
-    return [...this.#running.keys()];
+    return this.#running.values().map(({ invocation }) => invocation.id);
   }
 
   close(): Promise<void> {
@@ -226,8 +227,8 @@ export class PersistentWorker implements Worker, ProcessOwner {
   };
 
   #overdue(running: RunningInvocation): void {
-    const { id, command } = running.invocation;
-    if (this.#running.get(id) !== running) return;
+    if (this.#running.get(running.slot) !== running) return;
+    const { command } = running.invocation;
     const text = `was stopped, because ${command} did not end within ${this.#options.limits.cancelGraceMs} ms of being cancelled`;
     this.#overdueReason ??= { code: 'connector_crashed', text };
     this.#retire();
@@ -237,7 +238,7 @@ export class PersistentWorker implements Worker, ProcessOwner {
   /** Invocations beside the overdue one are innocent: they may finish, each by its own deadline, before the process is killed. */
   #killIfOnlyOverdue(): void {
     if (this.#overdueReason === undefined) return;
-    for (const running of this.#running.values()) if (!running.isSettled) return;
+    if (this.#running.find(({ isSettled }) => !isSettled) !== undefined) return;
     this.#die(this.#overdueReason);
   }
 
@@ -263,7 +264,7 @@ export class PersistentWorker implements Worker, ProcessOwner {
   }
 
   #finish(running: RunningInvocation): void {
-    this.#running.delete(running.invocation.id);
+    this.#running.remove(running.slot);
     if (this.#running.size === 0) this.#drained?.();
     this.#killIfOnlyOverdue();
     this.#options.changed(this);

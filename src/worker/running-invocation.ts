@@ -23,6 +23,8 @@ export interface RunningOptions {
  * leaving, or the worker’s end. It is its own deadline’s target and abort listener, which saves a closure each.
  */
 export class RunningInvocation implements Expirable {
+  /** Its place in its worker’s list. */
+  slot = 0;
   readonly #options: RunningOptions;
   #startedAt = performance.now();
   #startMs = 0;

@@ -97,7 +97,7 @@ test('the wait for a slow start is told as such', async () => {
   expect(phases.runMs).toBeLessThan(phases.startMs);
   const warm = await test.dispatcher.invoke(invocation('Echo', { a: 1 }));
   expect(warm.phases).toMatchObject({ queueMs: 0, startMs: 0 });
-  const line = { jsonrpc: '2.0', id: 'of 16 characters', result: { body: { a: 1 } } };
+  const line = { jsonrpc: '2.0', id: 'of its 17 letters', result: { body: { a: 1 } } };
   expect(warm.phases.replyBytes).toBe(JSON.stringify(line).length);
 });
 

@@ -316,13 +316,14 @@ describe('the answer', () => {
 
 describe('a client that goes away', () => {
   test('aborts its invocation, and the next one on another connection is not touched', async () => {
-    const signals: AbortSignal[] = [];
+    const signals: Invocation['signal'][] = [];
     const invoke = async ({ signal }: Invocation): Promise<Outcome> => {
       signals.push(signal);
       const { promise, resolve } = Promise.withResolvers<void>();
-      signal.addEventListener('abort', () => resolve(), { once: true });
+      signal.addEventListener('abort', { handleEvent: () => resolve() });
       await promise;
-      return { type: 'failure', failure: { origin: 'proxy', error: ProxyError.from(signal.reason), logs: [] }, phases };
+      const error = new ProxyError('cancelled', 'The caller went away.');
+      return { type: 'failure', failure: { origin: 'proxy', error, logs: [] }, phases };
     };
     await using app = await serveApp({ invoke });
     const client = connect(app.port, '127.0.0.1');
