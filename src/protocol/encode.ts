@@ -10,6 +10,7 @@ export function encodeNotification(method: 'cancel', params: object): Buffer {
 }
 
 export interface InvokeFields {
+  /** ASCII, as are all texts here. */
   readonly command: string;
   readonly input: JsonText;
   readonly context: ContextScalars;
@@ -35,11 +36,14 @@ export interface EngineData {
 
 const engineDataNames = ['taskData', 'processInstanceId', 'processModelIdentifier', 'taskId', 'callbackUrl'] as const;
 
-/** Up to here one copy and one write are cheaper than several buffers. */
-const joinedBytesMax = 65_536;
+/** Up to here one text is cheaper than several buffers. */
+const textBytesMax = 16 * 1024;
 
-/** The `invoke` request with the caller’s bytes in it, to be written in order: one buffer when small, no copy of large values else. */
-export function encodeInvoke(invoke: InvokeFields & { readonly id: string }): readonly Uint8Array[] {
+/** Bytes, or a text of one character a byte: Node writes such a text without a buffer for it, and texts are put together for nothing. */
+export type Piece = string | Uint8Array;
+
+/** The `invoke` request with the caller’s bytes in it, to be written in order: one text when small, no copy of large values else. */
+export function encodeInvoke(invoke: InvokeFields & { readonly id: string }): readonly Piece[] {
   return join(paramsOf(`{"jsonrpc":"2.0","id":${JSON.stringify(invoke.id)},"method":"invoke","params":`, invoke, '}}\n'));
 }
 
@@ -50,11 +54,10 @@ export interface OneshotExtras {
 }
 
 /** The one document that a `oneshot` connector reads from stdin: the params of `invoke`, `config` and `secrets`, ended by LF. */
-export function encodeOneshot(invoke: InvokeFields, { config, secrets }: OneshotExtras): readonly Uint8Array[] {
-  return join(paramsOf('', invoke, `,"config":${JSON.stringify(config)},"secrets":${JSON.stringify(secrets)}}\n`));
+export function encodeOneshot(invoke: InvokeFields, { config, secrets }: OneshotExtras): readonly Piece[] {
+  const extras = Buffer.from(`,"config":${JSON.stringify(config)},"secrets":${JSON.stringify(secrets)}}\n`);
+  return join(paramsOf('', invoke, latin1(extras)));
 }
-
-type Piece = string | JsonText;
 
 /** Between `head` and `tail`, and without the closing brace. */
 function paramsOf(head: string, { command, input, context, engineData }: InvokeFields, tail: string): readonly Piece[] {
@@ -71,20 +74,24 @@ function paramsOf(head: string, { command, input, context, engineData }: InvokeF
   return pieces;
 }
 
-/** All in one buffer when that is small; else texts encoded, and the caller’s bytes as they are. */
-function join(pieces: readonly Piece[]): readonly Uint8Array[] {
-  let length = 0;
-  for (const piece of pieces) length += typeof piece === 'string' ? Buffer.byteLength(piece) : piece.length;
-  if (length > joinedBytesMax) return pieces.map((piece) => (typeof piece === 'string' ? Buffer.from(piece) : piece));
-  // Written in place: a buffer a piece, to be copied together, took twice as long.
-  const whole = Buffer.allocUnsafe(length);
-  let at = 0;
-  for (const piece of pieces) {
-    if (typeof piece === 'string') at += whole.write(piece, at);
-    else {
-      whole.set(piece, at);
-      at += piece.length;
-    }
-  }
-  return [whole];
+/** All in one text when that is small; else the caller’s bytes stay as they are. */
+function join(pieces: readonly Piece[]): readonly Piece[] {
+  const isSmall = byteLengthOf(pieces) <= textBytesMax;
+  const texts = pieces.map((piece) => (typeof piece === 'string' ? piece : isSmall ? latin1(piece) : piece));
+  return isSmall ? [texts.join('')] : texts;
+}
+
+/** Every byte as one character. */
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+}
+
+export function byteLengthOf(pieces: readonly Piece[]): number {
+  let bytes = 0;
+  for (const piece of pieces) bytes += piece.length;
+  return bytes;
+}
+
+export function bytesOf(piece: Piece): Uint8Array {
+  return typeof piece === 'string' ? Buffer.from(piece, 'latin1') : piece;
 }

@@ -1,17 +1,21 @@
 import type { Writable } from 'node:stream';
+import { byteLengthOf, bytesOf, type Piece } from '../protocol/encode.ts';
 
-/** Above this many bytes a batch is written with writev; below, copying it together is cheaper. */
+/** Above this many bytes a batch of texts and buffers is written with writev; below, copying it together is cheaper. */
 const concatBytesMax = 32 * 1024;
 
 /**
  * Writes messages to a connector’s stdin. Alone, a message is written at once; messages that come while others are on their way are
  * collected until the end of the event loop’s turn and written together, which saves a system call, and a wake-up of the connector, each.
+ * Where a turn brought several, the next is taken to do so too, and its first message waits for the others as well.
  */
 export class BatchedWriter {
   readonly #stream: Writable;
   readonly #queueBytesMax: number;
-  #batch: Uint8Array[] = [];
+  #batch: Piece[] = [];
   #batchBytes = 0;
+  #batchMessages = 0;
+  #isBusy = false;
 
   constructor(stream: Writable, queueBytesMax: number) {
     this.#stream = stream;
@@ -28,16 +32,24 @@ export class BatchedWriter {
     return this.queuedBytes + bytes <= this.#queueBytesMax;
   }
 
-  write(parts: readonly Uint8Array[], when: 'now' | 'batched'): void {
-    this.#batch.push(...parts);
-    this.#batchBytes += byteLengthOf(parts);
-    if (when === 'now') this.#flush();
-    else if (this.#batch.length === parts.length) setImmediate(() => this.#flush());
+  /** One message. `alone`: no other is on its way. */
+  write(pieces: readonly Piece[], company: 'alone' | 'among others'): void {
+    this.#batch.push(...pieces);
+    this.#batchBytes += byteLengthOf(pieces);
+    this.#batchMessages += 1;
+    if (company === 'alone' && !this.#isBusy) this.#flush();
+    else if (this.#batchMessages === 1) setImmediate(() => this.#endTurn());
   }
 
   end(): void {
     this.#flush();
     this.#stream.end();
+  }
+
+  #endTurn(): void {
+    // What was not busy and had to collect even one message has sent another before it.
+    this.#isBusy = this.#batchMessages > 1 || !this.#isBusy;
+    this.#flush();
   }
 
   #flush(): void {
@@ -46,21 +58,16 @@ export class BatchedWriter {
     if (batch.length === 0) return;
     this.#batch = [];
     this.#batchBytes = 0;
+    this.#batchMessages = 0;
     if (!this.#stream.writable) return;
-    if (batch.length === 1 && batch[0] !== undefined) this.#stream.write(batch[0]);
-    else if (bytes <= concatBytesMax) this.#stream.write(Buffer.concat(batch, bytes));
+    if (batch.every((piece) => typeof piece === 'string')) this.#stream.write(batch.join(''), 'latin1');
+    else if (bytes <= concatBytesMax) this.#stream.write(Buffer.concat(batch.map(bytesOf), bytes));
     else this.#writeTogether(batch);
   }
 
-  #writeTogether(batch: readonly Uint8Array[]): void {
+  #writeTogether(batch: readonly Piece[]): void {
     this.#stream.cork();
-    for (const part of batch) this.#stream.write(part);
+    for (const piece of batch) this.#stream.write(bytesOf(piece));
     this.#stream.uncork();
   }
-}
-
-export function byteLengthOf(parts: readonly Uint8Array[]): number {
-  let bytes = 0;
-  for (const part of parts) bytes += part.byteLength;
-  return bytes;
 }

@@ -1,11 +1,11 @@
 import type { ProxyError } from '../errors.ts';
 import { ByteBudget } from '../lib/byte-budget.ts';
 import { Slots } from '../lib/slots.ts';
-import { encodeInvoke, encodeNotification, encodeRequest, type InvokeFields } from '../protocol/encode.ts';
+import { byteLengthOf, encodeInvoke, encodeNotification, encodeRequest, type InvokeFields } from '../protocol/encode.ts';
 import { lineLimitsDefault } from '../protocol/limits.ts';
 import { type Breach, type Incoming, LineReader } from '../protocol/lines.ts';
 import type { ConnectorProcess } from '../runner/runner.ts';
-import { BatchedWriter, byteLengthOf } from './batched-writer.ts';
+import { BatchedWriter } from './batched-writer.ts';
 import { createIdSource, slotOf } from './ids.ts';
 
 /** An answer to one request, or the reason why there will be none. */
@@ -97,7 +97,7 @@ export class Channel {
         return;
       }
       const { id } = this.#expect(resolve);
-      this.#writer.write([encodeRequest(id, method, params)], 'now');
+      this.#writer.write([encodeRequest(id, method, params)], 'alone');
     });
   }
 
@@ -113,13 +113,13 @@ export class Channel {
       this.#forget(pending);
       return isTooLarge ? 'too-large' : 'stalled';
     }
-    this.#writer.write(parts, isAlone ? 'now' : 'batched');
+    this.#writer.write(parts, isAlone ? 'alone' : 'among others');
     return 'sent';
   }
 
   cancel(invocationId: string, reason: string): void {
     if (this.#closedBy !== undefined) return;
-    this.#writer.write([encodeNotification('cancel', { invocationId, reason })], 'batched');
+    this.#writer.write([encodeNotification('cancel', { invocationId, reason })], 'among others');
   }
 
   endInput(): void {

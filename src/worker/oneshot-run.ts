@@ -1,10 +1,10 @@
 import { ProxyError } from '../errors.ts';
 import { settlesWithin } from '../lib/pause.ts';
 import { TimeLimit } from '../lib/time-limit.ts';
-import { encodeOneshot } from '../protocol/encode.ts';
+import { byteLengthOf, encodeOneshot } from '../protocol/encode.ts';
 import { readOneshot } from '../protocol/reply.ts';
 import type { ConnectorProcess, ProcessExit, ProcessNotice } from '../runner/runner.ts';
-import { BatchedWriter, byteLengthOf } from './batched-writer.ts';
+import { BatchedWriter } from './batched-writer.ts';
 import { type EndReason, endText, reasonOfExit } from './end-text.ts';
 import type { Invocation, Outcome } from './invocation.ts';
 import { fieldsOf, inputTooLarge } from './invoke-fields.ts';
@@ -90,7 +90,7 @@ export class OneshotRun {
       return;
     }
     const writer = new BatchedWriter(process.stdin, Number.POSITIVE_INFINITY);
-    writer.write(parts, 'now');
+    writer.write(parts, 'alone');
     writer.end();
   }
 

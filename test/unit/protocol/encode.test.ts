@@ -1,15 +1,23 @@
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { type JsonText, trustJsonText } from '../../../src/lib/json-text.ts';
-import { encodeInvoke, encodeNotification, encodeOneshot, encodeRequest, type InvokeFields } from '../../../src/protocol/encode.ts';
+import {
+  bytesOf,
+  encodeInvoke,
+  encodeNotification,
+  encodeOneshot,
+  encodeRequest,
+  type InvokeFields,
+  type Piece,
+} from '../../../src/protocol/encode.ts';
 import { OneshotDocumentSchema, ProxyMessageSchema } from '../../../src/protocol/messages.ts';
 
 function json(text: string): JsonText {
   return trustJsonText(Buffer.from(text));
 }
 
-function textOf(buffers: readonly Uint8Array[]): string {
-  return Buffer.concat(buffers).toString();
+function textOf(pieces: readonly Piece[]): string {
+  return Buffer.concat(pieces.map(bytesOf)).toString();
 }
 
 const invoke: InvokeFields = {
@@ -46,12 +54,12 @@ describe('encodeInvoke', () => {
     expect(v.is(ProxyMessageSchema, JSON.parse(text))).toBe(true);
   });
 
-  test('a small one is one buffer; of a large one the input is not copied', () => {
+  test('a small one is one text; of a large one the input is not copied', () => {
     expect(encodeInvoke({ ...invoke, id: 'a1' })).toHaveLength(1);
     const input = json(`{"x":"${'x'.repeat(100_000)}"}`);
-    const buffers = encodeInvoke({ ...invoke, input, id: 'a1' });
-    expect(buffers).toContain(input);
-    expect(v.is(ProxyMessageSchema, JSON.parse(textOf(buffers)))).toBe(true);
+    const pieces = encodeInvoke({ ...invoke, input, id: 'a1' });
+    expect(pieces).toContain(input);
+    expect(v.is(ProxyMessageSchema, JSON.parse(textOf(pieces)))).toBe(true);
   });
 });
 
@@ -59,6 +67,16 @@ test('encodeOneshot is the params with config and secrets, ended by LF', () => {
   const text = textOf(encodeOneshot({ ...invoke, engineData: { taskId: json('null') } }, { config: { a: 1 }, secrets: { S: 'x\n' } }));
   expect(text.endsWith('"taskId":null},"config":{"a":1},"secrets":{"S":"x\\n"}}\n')).toBe(true);
   expect(v.is(OneshotDocumentSchema, JSON.parse(text))).toBe(true);
+});
+
+test('what is not ASCII passes as it is, in a small message and in a large one', () => {
+  for (const length of [1, 100_000]) {
+    const value = 'é€😀'.repeat(length);
+    const fields = { ...invoke, input: json(JSON.stringify({ value })) };
+    expect(JSON.parse(textOf(encodeInvoke({ ...fields, id: 'a1' })))).toMatchObject({ params: { input: { value } } });
+    const document: unknown = JSON.parse(textOf(encodeOneshot(fields, { config: { value }, secrets: { S: value } })));
+    expect(document).toMatchObject({ input: { value }, config: { value }, secrets: { S: value } });
+  }
 });
 
 test('requests and notifications are messages of the specification', () => {

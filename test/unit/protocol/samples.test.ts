@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { jsonTextOf } from '../../../src/lib/json-text.ts';
-import { encodeInvoke, encodeOneshot, encodeRequest, type InvokeFields } from '../../../src/protocol/encode.ts';
+import { bytesOf, encodeInvoke, encodeOneshot, encodeRequest, type InvokeFields } from '../../../src/protocol/encode.ts';
 import { type Incoming, LineReader, lineLimitsDefault } from '../../../src/protocol/lines.ts';
 import { readInitialize, readOneshot, readReply } from '../../../src/protocol/reply.ts';
 
@@ -40,7 +40,7 @@ describe('the connectors that docs/protocol.md shows', () => {
           secrets: {},
         }),
         encodeRequest('b', 'ping', {}),
-        ...encodeInvoke({ ...shout('größer "x"'), id: 'c' }),
+        ...encodeInvoke({ ...shout('größer "x"'), id: 'c' }).map(bytesOf),
         encodeRequest('d', 'shutdown', {}),
       ],
     );
@@ -60,7 +60,7 @@ describe('the connectors that docs/protocol.md shows', () => {
     ['hello', { type: 'reply', reply: { type: 'body', body: Buffer.from('"HELLO"') } }],
     ['say "x"', { type: 'error', error: { errorCode: 'bad_text', httpStatus: 400 } }],
   ])('the one-shot one in shell answers %j', async (words, expected) => {
-    const stdout = await run(['sh', join(samples, 'shout.sh')], encodeOneshot(shout(words), { config: {}, secrets: {} }));
+    const stdout = await run(['sh', join(samples, 'shout.sh')], encodeOneshot(shout(words), { config: {}, secrets: {} }).map(bytesOf));
     expect(readOneshot(Buffer.from(stdout), lineLimitsDefault)).toMatchObject(expected);
   });
 });

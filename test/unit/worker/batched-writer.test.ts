@@ -25,20 +25,48 @@ const bytes = (text: string) => [Buffer.from(text)];
 test('a message alone is written at once, those that come together are written together', async () => {
   const { stream, writes, release } = slowStream();
   const writer = new BatchedWriter(stream, 1000);
-  writer.write(bytes('a'), 'now');
+  writer.write(bytes('a'), 'alone');
   expect(writes).toEqual(['a']);
   release();
-  for (const text of ['b', 'c', 'd']) writer.write(bytes(text), 'batched');
+  for (const text of ['b', 'c', 'd']) writer.write(bytes(text), 'among others');
   expect(writes).toEqual(['a']);
   await nextTurn();
   expect(writes).toEqual(['a', 'bcd']);
 });
 
+test('after a turn with several messages the next one waits for the end of its turn, until a turn has only one again', async () => {
+  const { stream, writes, release } = slowStream();
+  const writer = new BatchedWriter(stream, 1000);
+  const turn = async (...texts: string[]): Promise<string[]> => {
+    for (const [index, text] of texts.entries()) writer.write([text], index === 0 ? 'alone' : 'among others');
+    const atOnce = [...writes];
+    await nextTurn();
+    while (stream.writableLength > 0) release();
+    return atOnce;
+  };
+  expect(await turn('a', 'b')).toEqual(['a']);
+  expect(await turn('c', 'd')).toEqual(['a', 'b']);
+  expect(await turn('e')).toEqual(['a', 'b', 'cd']);
+  expect(await turn('f')).toEqual(['a', 'b', 'cd', 'e', 'f']);
+});
+
+test('texts are written together byte for character, also beside buffers', async () => {
+  const { stream, writes, release } = slowStream();
+  const writer = new BatchedWriter(stream, 1000);
+  const text = Buffer.from('é').toString('latin1');
+  for (const pieces of [[text], [text, Buffer.from('ü')]]) {
+    writer.write(pieces, 'among others');
+    await nextTurn();
+    release();
+  }
+  expect(writes).toEqual(['é', 'éü']);
+});
+
 test('what is collected is never overtaken', async () => {
   const { stream, writes } = slowStream();
   const writer = new BatchedWriter(stream, 1000);
-  writer.write(bytes('a'), 'batched');
-  writer.write(bytes('b'), 'now');
+  writer.write(bytes('a'), 'among others');
+  writer.write(bytes('b'), 'alone');
   expect(writes).toEqual(['ab']);
   await nextTurn();
   expect(writes).toEqual(['ab']);
@@ -47,9 +75,9 @@ test('what is collected is never overtaken', async () => {
 test('tells when there is no room beside what the stream has not taken, collected or not', () => {
   const { stream, release } = slowStream();
   const writer = new BatchedWriter(stream, 10);
-  writer.write(bytes('12345678'), 'now');
+  writer.write(bytes('12345678'), 'alone');
   expect([writer.hasRoomFor(2), writer.hasRoomFor(3)]).toEqual([true, false]);
-  writer.write(bytes('12'), 'batched');
+  writer.write(bytes('12'), 'among others');
   expect(writer.queuedBytes).toBe(10);
   expect(writer.hasRoomFor(1)).toBe(false);
   release();
@@ -59,7 +87,7 @@ test('tells when there is no room beside what the stream has not taken, collecte
 test('large parts are written without being copied together', async () => {
   const { stream, writes, release } = slowStream();
   const writer = new BatchedWriter(stream, 1_000_000);
-  writer.write([Buffer.from('['), Buffer.alloc(40_000, 'x'), Buffer.from(']')], 'now');
+  writer.write([Buffer.from('['), Buffer.alloc(40_000, 'x'), Buffer.from(']')], 'alone');
   expect(writes).toEqual([`[|${'x'.repeat(40_000)}|]`]);
   release();
 });
