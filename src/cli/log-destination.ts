@@ -12,23 +12,41 @@ export function logDestination(io: CliIo, format: 'auto' | 'json' | 'pretty'): L
 
 /** Past this many characters a batch is written at once. */
 const batchCharsMax = 64 * 1024;
+/** After a batch the next one is collected for so long. */
+const lingerMs = 10;
 
 /**
- * Lines of one turn of the event loop as one write: Node writes to files and pipes at once and waits for it, which for a line an
- * invocation was a twelfth of all that one costs. A proxy that is killed loses the lines of that turn.
+ * Lines as batches: the first line after a pause is written at the end of its turn of the event loop, and those that follow it closely
+ * every ten milliseconds. Node writes to files and pipes at once and waits for it; to write each turn’s lines took a seventh of all that an
+ * invocation costs. What is not written yet is written when the process ends, but for one that is killed.
  */
-function batched(stream: TerminalStream): LogDestination {
+export function batched(stream: TerminalStream): LogDestination {
   let batch = '';
+  let writtenAt = Number.NEGATIVE_INFINITY;
   const flush = (): void => {
     const lines = batch;
+    if (lines === '') return;
     batch = '';
-    if (lines !== '') stream.write(lines);
+    unwritten.delete(flush);
+    writtenAt = performance.now();
+    stream.write(lines);
+  };
+  const begin = (): void => {
+    unwritten.add(flush);
+    const waitMs = writtenAt + lingerMs - performance.now();
+    if (waitMs > 0) setTimeout(flush, waitMs);
+    else setImmediate(flush);
   };
   return {
     write(line) {
-      if (batch === '') setImmediate(flush);
+      if (batch === '') begin();
       batch += line;
       if (batch.length > batchCharsMax) flush();
     },
   };
 }
+
+const unwritten = new Set<() => void>();
+process.on('exit', () => {
+  for (const flush of unwritten) flush();
+});
