@@ -193,6 +193,25 @@ describe.each(kinds)('the $kind SDK', ({ file, program, source, sdk }) => {
     ]);
   });
 
+  it('answers each of very many at once exactly once, behind what it said', async () => {
+    const { length } = connector.lines;
+    const ids = Array.from({ length: 500 }, (_, index) => `many-${index}`);
+    await Promise.all(ids.map((invocationId) => connector.invoke('Tell', '{}', { invocationId })));
+    const told = connector.lines.slice(length).map((line) => JSON.parse(line) as { id?: string; method?: string });
+    expect(told.filter(({ method }) => method === 'log')).toHaveLength(ids.length);
+    expect(new Set(told.flatMap(({ id }) => id ?? [])).size).toBe(ids.length);
+    expect(told).toHaveLength(3 * ids.length);
+  });
+
+  it('runs as many at once as it said, and more as soon as one has ended', async () => {
+    const waits = Array.from({ length: 7 }, (_, index) => connector.invoke('Wait', '{}', { invocationId: `busy-${index}` }));
+    for (let count = 0; count < 20; count += 1) expect((await connector.invoke('Echo', '{"value":1}')).error).toBeUndefined();
+    for (const index of waits.keys()) {
+      connector.send(`{"jsonrpc":"2.0","method":"cancel","params":{"invocationId":"busy-${index}","reason":"client gone"}}\n`);
+    }
+    for (const { result } of await Promise.all(waits)) expect(result).toEqual({ body: { stopped: true } });
+  });
+
   it('cancels the invocation that is named, while others go on', async () => {
     const waiting = connector.invoke('Wait', '{}', { invocationId: 'wait-1' });
     const echoed = await connector.invoke('Echo', '{"value":1}');

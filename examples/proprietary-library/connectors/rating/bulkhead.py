@@ -13,9 +13,10 @@ protocol (docs/protocol.md). Child processes inherit it that way too.
 
 Values are kept as they came: integers of any length, 1.0, 1E2, 1e400, -0.0, the order of keys, lone surrogates.
 """
-import concurrent.futures
+import collections
 import json
 import os
+import queue
 import re
 import sys
 import threading
@@ -89,9 +90,23 @@ class Context:
         #: The deployer's `settings`, and the secrets that the config grants.
         self.config = setup["config"]
         self.secrets = setup["secrets"]
-        #: Set when the answer is no longer wanted.
-        self.cancelled = threading.Event()
         self._server = server
+        self._is_cancelled = False
+
+    @property
+    def cancelled(self):
+        """A threading.Event, set when the answer is no longer wanted."""
+        # Made when it is asked for, which few commands do: it takes longer to make than all the rest of a context.
+        event = self.__dict__.get("_event") or self.__dict__.setdefault("_event", threading.Event())
+        if self._is_cancelled:
+            event.set()
+        return event
+
+    def _cancel(self):
+        self._is_cancelled = True
+        event = self.__dict__.get("_event")
+        if event is not None:
+            event.set()
 
     def remaining_s(self):
         """Seconds until the deadline, for the timeout of a client library; never below 0."""
@@ -136,23 +151,25 @@ class Server:
         self._close = close
         self._setup = {"config": {}, "secrets": {}}
         self._running = {}
-        self._lock = threading.Lock()
+        self._work = queue.SimpleQueue()
+        self._threads = 0
+        self._outbox = collections.deque()
+        self._writing = threading.Lock()
 
     def run(self):
-        pool = concurrent.futures.ThreadPoolExecutor(self._concurrency) if self._concurrency > 1 else None
         source = os.fdopen(os.dup(0), "rb", 1 << 16)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)
         for line in source:
             if line.strip():
-                self._read(line, pool)
+                self._read(line)
         self._finish()
 
     def notify(self, method, params):
         self._send('{"jsonrpc":"2.0","method":"%s","params":%s}\n' % (method, dumps(params)))
 
-    def _read(self, line, pool):
+    def _read(self, line):
         try:
             message = self.read_json(line)
         except (RecursionError, ValueError) as error:
@@ -163,21 +180,21 @@ class Server:
             failure = ConnectorError("The message cannot be read: %s." % error, type(error).__name__)
             self._send('{"jsonrpc":"2.0","id":"%s","error":%s}\n' % (request_id.group(1).decode(), dumps(_describe(failure))))
         else:
-            self._receive(message, pool)
+            self._receive(message)
 
-    def _receive(self, message, pool):
+    def _receive(self, message):
         method, params = message.get("method"), message.get("params")
         if method == "invoke":
             context = Context(params["context"], self._setup, self)
             self._running[context.invocation_id] = context
-            if pool is None:
+            if self._concurrency == 1:
                 self._invoke(message["id"], params, context)
             else:
-                pool.submit(self._invoke, message["id"], params, context)
+                self._hand_over(message["id"], params, context)
         elif method == "cancel":
             context = self._running.get(params["invocationId"])
             if context is not None:
-                context.cancelled.set()
+                context._cancel()
         elif method == "initialize":
             self._answer(message["id"], self.initialize, params)
         elif method == "shutdown":
@@ -208,6 +225,17 @@ class Server:
             result = asyncio.run(_awaited(result))
         return result.fields if isinstance(result, Reply) else {"body": result}
 
+    def _hand_over(self, *invocation):
+        """To a thread of its own; a pool of concurrent.futures takes longer for it than a small command runs."""
+        if self._threads < min(len(self._running), self._concurrency):
+            self._threads += 1
+            threading.Thread(target=self._run_all, daemon=True).start()
+        self._work.put(invocation)
+
+    def _run_all(self):
+        while True:
+            self._invoke(*self._work.get())
+
     def _invoke(self, request_id, params, context):
         try:
             self._answer(request_id, self.run_command, params, context)
@@ -219,21 +247,25 @@ class Server:
             outcome = '"result":' + dumps(work(*arguments))
         except BaseException as error:  # SystemExit too: one command must not end the others' process
             outcome = '"error":' + dumps(_describe(error))
-        self._send('{"jsonrpc":"2.0","id":%s,%s}\n' % (json.dumps(request_id), outcome))
+        self._send('{"jsonrpc":"2.0","id":%s,%s}\n' % (_encoder.encode(request_id), outcome))
 
     def _send(self, line):
-        data = memoryview(line.encode("ascii", "backslashreplace"))
-        with self._lock:
+        """Whoever writes also writes what others send meanwhile: one system call for many answers."""
+        self._outbox.append(line.encode("ascii", "backslashreplace"))
+        while self._outbox and self._writing.acquire(blocking=False):
             try:
+                data = memoryview(b"".join([self._outbox.popleft() for _ in range(len(self._outbox))]))
                 while data:
                     data = data[os.write(_protocol_fd, data):]
-            except BrokenPipeError:
+            except OSError:  # nobody reads any more
                 os._exit(1)
+            finally:
+                self._writing.release()
 
     def _finish(self):
         """Lets what runs answer, for a while: nobody can send anything any more. Threads do not hold the process up."""
         end = time.monotonic() + _DRAIN_TIMEOUT_S
-        while self._running and time.monotonic() < end:
+        while (self._running or self._outbox or self._writing.locked()) and time.monotonic() < end:
             time.sleep(0.005)
         sys.stdout.flush()
         sys.stderr.flush()
@@ -258,29 +290,31 @@ def _describe(error):
 
 _DIGITS_MAX = 4000  # Python refuses to read longer integers, since reading them takes quadratic time
 _exact_seen = False
+_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 def loads(line):
     """json.loads, except that a number Python would write differently keeps its text."""
+    text = line.decode("utf-8", "surrogatepass")
     # The hook for integers costs a call a number, so it is used only where "-0" or a very long integer may be.
-    if b"-0" in line:
-        return json.loads(line, parse_float=_exact_float, parse_int=_exact_int)
+    if "-0" in text:
+        return _exact_decoder.decode(text)
     try:
-        return json.loads(line, parse_float=_exact_float)
+        return _decoder.decode(text)
     except ValueError:
-        return json.loads(line, parse_float=_exact_float, parse_int=_exact_int)
+        return _exact_decoder.decode(text)
 
 
 def dumps(value):
     """Compact JSON in ASCII. NaN and infinities that the connector itself made are a ValueError: JSON has none."""
     if not _exact_seen and not isinstance(value, JsonText):
         try:
-            return json.dumps(value, separators=(",", ":"), allow_nan=False)
+            return _encoder.encode(value)
         except TypeError:
             pass  # perhaps a JsonText inside
     texts = []
     mark = os.urandom(16).hex()  # chosen here and now, so nothing in the value can contain it
-    marked = json.dumps(_marked(value, mark, texts), separators=(",", ":"), allow_nan=False)
+    marked = _encoder.encode(_marked(value, mark, texts))
     return re.sub('"%s:(\\d+)"' % mark, lambda found: texts[int(found.group(1))], marked)
 
 
@@ -312,3 +346,8 @@ def _keeping(number, text):
     _exact_seen = True
     number.json_text = text
     return number
+
+
+# Made once: json.loads and json.dumps make one a call when they are given anything.
+_decoder = json.JSONDecoder(parse_float=_exact_float)
+_exact_decoder = json.JSONDecoder(parse_float=_exact_float, parse_int=_exact_int)
