@@ -27,7 +27,7 @@ export interface SandboxStart {
   /** Serves what the sandbox’s listeners take; undefined: it has none. */
   readonly session: EgressSession | undefined;
   /** Called while bwrap still waits for its arguments: what is done to its pid holds for all its children. */
-  readonly beforeStart: (pid: number) => void;
+  readonly beforeStart: (pid: number) => Promise<void>;
   /** Paths that are mounted from where root carries them. */
   readonly carried: readonly CheckedBind[];
   /** Ends the start, and what has been started. */
@@ -50,7 +50,7 @@ export interface StartedSandbox {
  * @throws ProxyError `sandbox_unavailable` with bwrap’s own words and the repair.
  */
 export async function startSandbox(start: SandboxStart): Promise<StartedSandbox> {
-  const { child, statusDescriptor } = spawnBwrap(start);
+  const { child, statusDescriptor, words } = spawnBwrap(start);
   const listeners = start.session === undefined || !needsHelper(start.plan) ? undefined : takeListeners(child, start.session);
   const releaseListeners = () => listeners?.close();
   const inner = readInnerPid(streamOf(child, statusDescriptor));
@@ -58,7 +58,16 @@ export async function startSandbox(start: SandboxStart): Promise<StartedSandbox>
   const abort = () => child.kill('SIGKILL');
   start.signal.addEventListener('abort', abort, { once: true });
   try {
-    if (await isReady(child)) return { child, innerPid: await inner, releaseListeners };
+    const ready = isReady(child);
+    if (child.pid !== undefined) await start.beforeStart(child.pid);
+    streamOf(child, descriptors.arguments).end(`${words.join('\0')}\0`);
+    if (await ready) return { child, innerPid: await inner, releaseListeners };
+  } catch (error) {
+    releaseListeners();
+    abort();
+    await ended;
+    start.signal.throwIfAborted();
+    throw error;
   } finally {
     start.signal.removeEventListener('abort', abort);
   }
@@ -70,7 +79,14 @@ export async function startSandbox(start: SandboxStart): Promise<StartedSandbox>
   throw explainSandboxFailure(start.connector, complaint);
 }
 
-function spawnBwrap(start: SandboxStart): { readonly child: ChildProcess; readonly statusDescriptor: number } {
+interface SpawnedBwrap {
+  readonly child: ChildProcess;
+  readonly statusDescriptor: number;
+  /** Its arguments, for which it waits. */
+  readonly words: readonly string[];
+}
+
+function spawnBwrap(start: SandboxStart): SpawnedBwrap {
   const { plan, user, bwrapPath, inherited, nullDescriptor } = start;
   const usesIpc = needsHelper(plan);
   const stdio: StdioEntry[] = ['pipe', 'pipe', 'pipe', usesIpc ? 'ipc' : 'ignore', 'pipe', 'pipe'];
@@ -101,9 +117,7 @@ function spawnBwrap(start: SandboxStart): { readonly child: ChildProcess; readon
     // A pipe whose other end died, and a spawn that failed: the exit, or `isReady`, tells it.
     child.on('error', () => {});
     for (const stream of child.stdio) stream?.on('error', () => {});
-    if (child.pid !== undefined) start.beforeStart(child.pid);
-    streamOf(child, descriptors.arguments).end(`${words.join('\0')}\0`);
-    return { child, statusDescriptor };
+    return { child, statusDescriptor, words };
   } finally {
     for (const descriptor of opened) closeSync(descriptor);
   }

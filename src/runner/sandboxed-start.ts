@@ -27,7 +27,7 @@ export async function startSandboxed(host: SubprocessHost, spec: ProcessSpec, si
     const carried = createCarriedBinds();
     const plan = await makePlan(host, spec, session, carried);
     const { architecture, bwrapPath, user, inherited, nullDescriptor } = host;
-    const beforeStart = (pid: number) => cgroup?.add(pid);
+    const beforeStart = async (pid: number) => await cgroup?.add(pid);
     const { connector } = spec;
     const started = await startSandbox({
       connector,

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ResourceLimits } from './policy.ts';
@@ -15,8 +15,8 @@ export interface CgroupTree {
 
 /** The cgroup of one sandbox. */
 export interface Cgroup {
-  /** Moves a process, and so its later children, into it. */
-  add(pid: number): void;
+  /** Moves a process, and so its later children, into it. Takes the kernel some 15 ms, in which the event loop goes on. */
+  add(pid: number): Promise<void>;
   events(): Promise<CgroupEvents>;
   /** Removes it; its processes have ended or are ending. */
   remove(): Promise<void>;
@@ -45,8 +45,9 @@ export function createCgroup(tree: CgroupTree, name: string, limits: ResourceLim
     }
   }
   return {
-    add(pid) {
-      for (const folder of unique) writeFileSync(join(folder, 'cgroup.procs'), String(pid));
+    // The kernel waits once for all its processors (RCU), whatever the number of hierarchies.
+    add: async (pid) => {
+      await Promise.all(unique.map((folder) => writeFile(join(folder, 'cgroup.procs'), String(pid))));
     },
     events: () => readEvents(tree.version, folders),
     remove: async () => {
