@@ -10,38 +10,50 @@ export function logDestination(io: CliIo, format: 'auto' | 'json' | 'pretty'): L
   return pretty({ colorize, messageKey: 'message', destination: io.stderr, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' });
 }
 
-/** Past this many characters a batch is written at once. */
-const batchCharsMax = 64 * 1024;
+const batchBytesMax = 64 * 1024;
+/** UTF-8 takes at most so many for one of JavaScript’s characters. */
+const bytesPerCharMax = 3;
 /** After a batch the next one is collected for so long. */
 const lingerMs = 10;
 
 /**
  * Lines as batches: the first line after a pause is written at the end of its turn of the event loop, and those that follow it closely
  * every ten milliseconds. Node writes to files and pipes at once and waits for it; to write each turn’s lines took a seventh of all that an
- * invocation costs. What is not written yet is written when the process ends, but for one that is killed.
+ * invocation costs. Lines become bytes one by one: to put texts together first took four times as long. What is not written yet is written
+ * when the process ends, but for one that is killed.
  */
 export function batched(stream: TerminalStream): LogDestination {
-  let batch = '';
+  let batch: Buffer | undefined;
+  let length = 0;
+  let isWaiting = false;
   let writtenAt = Number.NEGATIVE_INFINITY;
   const flush = (): void => {
-    const lines = batch;
-    if (lines === '') return;
-    batch = '';
+    if (batch === undefined) return;
+    const bytes = batch.subarray(0, length);
+    batch = undefined;
+    length = 0;
     unwritten.delete(flush);
-    writtenAt = performance.now();
-    stream.write(lines);
+    stream.write(bytes);
   };
-  const begin = (): void => {
-    unwritten.add(flush);
+  const wake = (): void => {
+    isWaiting = false;
+    writtenAt = performance.now();
+    flush();
+  };
+  const wait = (): void => {
+    isWaiting = true;
     const waitMs = writtenAt + lingerMs - performance.now();
-    if (waitMs > 0) setTimeout(flush, waitMs);
-    else setImmediate(flush);
+    if (waitMs > 0) setTimeout(wake, waitMs);
+    else setImmediate(wake);
   };
   return {
     write(line) {
-      if (batch === '') begin();
-      batch += line;
-      if (batch.length > batchCharsMax) flush();
+      const bytesMax = line.length * bytesPerCharMax;
+      if (length + bytesMax > batchBytesMax) flush();
+      if (batch === undefined) unwritten.add(flush);
+      batch ??= Buffer.allocUnsafe(Math.max(batchBytesMax, bytesMax));
+      length += batch.write(line, length);
+      if (!isWaiting) wait();
     },
   };
 }

@@ -8,7 +8,7 @@ import { batched } from '../../../src/cli/log-destination.ts';
 function destination() {
   const stream = new PassThrough();
   const writes: string[] = [];
-  stream.on('data', (chunk: Buffer) => writes.push(chunk.toString()));
+  stream.setEncoding('utf8').on('data', (text: string) => writes.push(text));
   return { log: batched(stream), writes };
 }
 
@@ -25,10 +25,18 @@ test('lines of one turn are one write, and those that follow closely are another
   expect(writes).toEqual(['a\nb\n', 'c\nd\n']);
 });
 
+test('a line of any length and any characters is written whole, in its place', async () => {
+  const { log, writes } = destination();
+  const lines = ['first\n', `${'😀é'.repeat(50_000)}\n`, 'größer\n'];
+  for (const line of lines) log.write(line);
+  await pause(50);
+  expect(writes.join('')).toBe(lines.join(''));
+});
+
 test('very many lines are not held back', () => {
   const { log, writes } = destination();
   for (let count = 0; count < 70; count += 1) log.write(`${'x'.repeat(999)}\n`);
-  expect(writes.join('').length).toBeGreaterThan(64 * 1024);
+  expect(writes.join('').length).toBeGreaterThan(60_000);
 });
 
 test('nothing is lost when the process ends, also by a fault', async () => {
