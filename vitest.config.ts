@@ -1,18 +1,20 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
 interface Project {
   readonly name: string;
   readonly include: readonly string[];
+  readonly exclude?: readonly string[];
   readonly timeoutMs: number;
   /** Projects of one group run side by side; groups one after the other. */
   readonly group: number;
   readonly fileParallelism?: boolean;
 }
 
-const project = ({ name, include, timeoutMs, group, fileParallelism = true }: Project) => ({
+const project = ({ name, include, exclude = [], timeoutMs, group, fileParallelism = true }: Project) => ({
   test: {
     name,
     include: [...include],
+    exclude: [...configDefaults.exclude, ...exclude],
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,
     fileParallelism,
@@ -21,14 +23,21 @@ const project = ({ name, include, timeoutMs, group, fileParallelism = true }: Pr
   },
 });
 
+const engineTests = ['docker', 'examples', 'spiff-python'].map((folder) => `test/isolation/${folder}/**/*.test.ts`);
+
 export default defineConfig({
   test: {
     projects: [
       project({ name: 'unit', include: ['test/unit/**/*.test.ts', 'connector-images/**/*.test.ts'], timeoutMs: 20_000, group: 0 }),
       project({ name: 'spiff', include: ['test/spiff/**/*.test.ts'], timeoutMs: 60_000, group: 1 }),
       project({ name: 'integration', include: ['test/integration/**/*.test.ts'], timeoutMs: 60_000, group: 2 }),
+      // Mostly waits for a container engine, which counts for each container apart.
+      project({ name: 'engine', include: engineTests, timeoutMs: 120_000, group: 3 }),
       // Attacks measure the machine (memory, processes, descriptors): one file at a time, and nothing beside them.
-      project({ name: 'isolation', include: ['test/isolation/**/*.test.ts'], timeoutMs: 120_000, group: 3, fileParallelism: false }),
+      project({
+        ...{ name: 'isolation', include: ['test/isolation/**/*.test.ts'], exclude: engineTests },
+        ...{ timeoutMs: 120_000, group: 4, fileParallelism: false },
+      }),
     ],
     reporters: ['default', './test/helpers/closing-line.ts'],
     coverage: { provider: 'v8', include: ['src/**'] },
