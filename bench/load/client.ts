@@ -88,7 +88,8 @@ async function sendAtPace(intervalMs: number): Promise<void> {
   const pump = (): void => {
     while (idle.length > 0 && due.length > 0) {
       const connection = idle.pop() as Connection;
-      const sent = connection.send(due.shift() as number).then(() => {
+      // A timer may come a little early.
+      const sent = connection.send(Math.min(due.shift() as number, performance.now())).then(() => {
         idle.push(connection);
         running.delete(sent);
         pump();
