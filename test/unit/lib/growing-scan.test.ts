@@ -99,6 +99,41 @@ describe('however a text is split, the result is that of the scan in one go', ()
   });
 });
 
+describe('several scans that take turns', () => {
+  test('do not know of one another', () => {
+    const sample = fc.record({
+      text: fc.oneof(
+        jsonTexts().map((text) => Buffer.from(text)),
+        mutatedJson(),
+      ),
+      stepBytes: fc.integer({ min: 1, max: 20 }),
+    });
+    void fc.assert(
+      fc.property(fc.array(sample, { minLength: 2, maxLength: 4 }), (samples) => {
+        const scans = samples.map(() => new GrowingScan(deep));
+        const longest = Math.max(...samples.map(({ text, stepBytes }) => text.length / stepBytes));
+        for (let turn = 1; turn < longest; turn += 1) {
+          for (const [index, { text, stepBytes }] of samples.entries()) scans[index]!.advance(text.subarray(0, turn * stepBytes));
+        }
+        for (const [index, { text }] of samples.entries()) expect(scans[index]!.finish(text)).toEqual(scanJson(text, deep));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('keep what is open, however deep', () => {
+    const nested = (depth: number) => Buffer.from(`${'[{"a":'.repeat(depth)}1${'}]'.repeat(depth)}`);
+    const [first, second] = [nested(400), nested(3)];
+    const scans = [new GrowingScan(deep), new GrowingScan(deep)] as const;
+    for (let length = 1; length < first.length; length += 7) {
+      scans[0].advance(first.subarray(0, length));
+      scans[1].advance(second.subarray(0, length));
+    }
+    expect(scans[0].finish(first)).toMatchObject({ ok: true, type: 'array' });
+    expect(scans[1].finish(second)).toMatchObject({ ok: true, type: 'array' });
+  });
+});
+
 describe('no step costs more than what is new', () => {
   const megabytes10 = 10_000_000;
   const chunkBytes = 65_536;

@@ -120,6 +120,43 @@ describe('against JSON.parse', () => {
   });
 });
 
+/** The scanner takes 64 KiB at a time. */
+describe('a token across the end of what is scanned at once', () => {
+  const windowBytes = 65_536;
+  const samples = [
+    '{"a":{"key":"value","n":-12.75e+10,"t":true,"f":false,"z":null,"e":[],"o":{},"l":[0,10,"\\u00e9\\"x"]}}',
+    '{"a" : { "key" : "é€😀" ,\n "n" : 1.5 , "l" : [ 1 , 2 ] } }',
+    '{"a":[{"x":01}]}',
+    '{"a":{"x":1.}}',
+    '{"a":{"x":tru}}',
+    '{"a":{"x":"\\u00g0"}}',
+    '{"a":{"x":1,}}',
+    '{"a":{"x":[1}}}',
+    '{"a":{"x" "y"}}',
+    '[[[[[[1]]]]]',
+  ];
+
+  test.each(samples)('%s', (sample) => {
+    const expected = scanJson(Buffer.from(`["",${sample}]`), deep);
+    const length = Buffer.byteLength(sample);
+    for (let before = 1; before <= length; before += 1) {
+      const padding = 'x'.repeat(windowBytes - before - 4);
+      const scan = scanJson(Buffer.from(`["${padding}",${sample}]`), deep);
+      expect(scan.ok).toBe(expected.ok);
+      if (!scan.ok && !expected.ok) expect(scan).toEqual({ ...expected, offset: expected.offset + padding.length });
+    }
+  });
+
+  test('finds members there, at the outermost level too', () => {
+    const bytes = Buffer.from(`{"pad":"${'x'.repeat(windowBytes - 16)}","k\\u0065y":[1,2],"last":{"a":-0.5}}`);
+    const { members } = scanned(bytes);
+    expect(members.map(({ key }) => key)).toEqual(['pad', 'key', 'last']);
+    expect(members.slice(1).map((member) => valueText(bytes, member))).toEqual(['[1,2]', '{"a":-0.5}']);
+    const many = `{${Array.from({ length: 20_000 }, (_, index) => `"${index}":0`).join(',')}}`;
+    expect(scanned(many).members.map(({ key }) => key)).toEqual(Array.from({ length: 20_000 }, (_, index) => String(index)));
+  });
+});
+
 describe('members', () => {
   test('keeps __proto__ and a lone surrogate as ordinary keys', () => {
     const { members } = scanned('{"__proto__":{"admin":true},"\\ud800":1}');
