@@ -4,14 +4,12 @@ import { join, sep } from 'node:path';
 import type { Config, ConnectorConfig } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
 import { type Fault, faultText } from '../lib/faults.ts';
-import { type Manifest, manifestLimits } from '../manifest/manifest.ts';
+import { type Manifest, manifestLabel, manifestLimits } from '../manifest/manifest.ts';
 import { readManifest } from '../manifest/read-manifest.ts';
 import { type Catalog, type CatalogEntry, createCatalog } from './catalog.ts';
 import { checkPackages } from './check-packages.ts';
 
 export const manifestFileName = 'connector.yaml';
-/** Label of a container image that holds the manifest as JSON. */
-export const manifestLabel = 'dev.bulkhead.connector';
 
 /** Faults of one manifest that its reason names; `check` shows all. */
 const faultsShownMax = 5;

@@ -5,6 +5,9 @@ import { anyMapping, choice, closed, list, mapOf, text, told } from '../lib/writ
 import { type NetworkRule, parseNetworkRule, ruleCharsMax } from './host-pattern.ts';
 import { CommandNameSchema, ConnectorNameSchema } from './names.ts';
 
+/** The label of a container image that holds the manifest as JSON. */
+export const manifestLabel = 'dev.bulkhead.connector';
+
 /** Which engine data a command may ask for by `context`; nothing else of it is handed over. */
 export const contextNames = ['task_data', 'process_instance_id', 'process_model_identifier', 'task_id', 'callback_url'] as const;
 export type ContextName = (typeof contextNames)[number];
@@ -152,9 +155,7 @@ export const ManifestSchema = v.pipe(
     requests: v.pipe(v.optional(RequestsSchema, {}), v.description('What the connector would like to have.')),
   }),
   v.title('Bulkhead connector manifest'),
-  v.description(
-    'connector.yaml: what the author of a connector ships beside its code, or as JSON in the image label dev.bulkhead.connector.',
-  ),
+  v.description(`connector.yaml: what the author of a connector ships beside its code, or as JSON in the image label ${manifestLabel}.`),
 );
 
 /** What an author ships, checked and with defaults filled in. */

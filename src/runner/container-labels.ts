@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { manifestLabel } from '../manifest/manifest.ts';
 import type { DockerInstance } from './docker-instance.ts';
 
 /** Labels of everything that Bulkhead makes on an engine; what is left behind is found by them. */
@@ -10,7 +11,7 @@ export const labelNames = {
   machine: 'dev.bulkhead.machine',
   host: 'dev.bulkhead.host',
   role: 'dev.bulkhead.role',
-  connector: 'dev.bulkhead.connector',
+  connector: manifestLabel,
 } as const;
 
 export const ownerLabel = 'bulkhead';

@@ -1,11 +1,8 @@
 import { ProxyError } from '../errors.ts';
-import { labelNames } from './container-labels.ts';
+import { manifestLabel } from '../manifest/manifest.ts';
 import type { DockerEngine } from './docker-engine.ts';
 import { type EngineImage, inspectImage } from './image-inspect.ts';
 import { ensureImage, type ImageOptions, imageText } from './image-pull.ts';
-
-/** The image label that holds a connector's manifest as JSON; read by inspecting the image, never by running it. */
-export const manifestLabel = labelNames.connector;
 
 export interface ImageManifest {
   /** The label's text, unchecked. */
