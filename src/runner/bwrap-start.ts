@@ -57,26 +57,37 @@ export async function startSandbox(start: SandboxStart): Promise<StartedSandbox>
   const ended = child.pid === undefined ? undefined : once(child, 'exit');
   const abort = () => child.kill('SIGKILL');
   start.signal.addEventListener('abort', abort, { once: true });
+  let fault: unknown;
+  const ready = isReady(child);
+  const prepared = prepare(start, child, words).then(
+    () => ready,
+    (error: unknown) => {
+      fault = error;
+      return false;
+    },
+  );
   try {
-    const ready = isReady(child);
-    if (child.pid !== undefined) await start.beforeStart(child.pid);
-    streamOf(child, descriptors.arguments).end(`${words.join('\0')}\0`);
-    if (await ready) return { child, innerPid: await inner, releaseListeners };
-  } catch (error) {
-    releaseListeners();
-    abort();
-    await ended;
-    start.signal.throwIfAborted();
-    throw error;
+    // Also while it is being prepared: once it has ended, Node throws away what nobody reads of its last words.
+    if (await Promise.race([ready, prepared])) return { child, innerPid: await inner, releaseListeners };
   } finally {
     start.signal.removeEventListener('abort', abort);
   }
   releaseListeners();
   abort();
   const complaint = await text(streamOf(child, 2)).catch(() => '');
-  await ended;
+  await Promise.all([ended, prepared]);
   start.signal.throwIfAborted();
-  throw explainSandboxFailure(start.connector, complaint);
+  throw isGone(fault) ? explainSandboxFailure(start.connector, complaint) : fault;
+}
+
+async function prepare(start: SandboxStart, child: ChildProcess, words: readonly string[]): Promise<void> {
+  if (child.pid !== undefined) await start.beforeStart(child.pid);
+  streamOf(child, descriptors.arguments).end(`${words.join('\0')}\0`);
+}
+
+/** Whether nothing went wrong but that the process had ended. */
+function isGone(fault: unknown): boolean {
+  return fault === undefined || (fault as NodeJS.ErrnoException).code === 'ESRCH';
 }
 
 interface SpawnedBwrap {

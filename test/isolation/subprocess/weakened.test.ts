@@ -4,8 +4,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../../src/config/load-config.ts';
 import { faultText } from '../../../src/lib/faults.ts';
+import type { ConnectorName } from '../../../src/manifest/names.ts';
 import { probeSandbox, requireControls } from '../../../src/runner/doctor.ts';
+import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
 import { serveBulkhead } from '../../helpers/served-bulkhead.ts';
+import { policy } from './hostile-folder.ts';
 
 /** The proof that the proof works: a bubblewrap that leaves something out, and what the probe says of it. */
 let folder: string;
@@ -54,6 +57,18 @@ it('a sandbox without process numbers of its own starts nothing at all: its firs
   expect(() => requireControls(reports)).toThrow(
     expect.objectContaining({ code: 'sandbox_unavailable', message: expect.stringContaining('sandbox not available') }),
   );
+});
+
+it('a bubblewrap that ends at once is told as that, also when it ends while it is put under its limits', async () => {
+  const path = join(folder, 'dead-bwrap');
+  writeFileSync(path, '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+  const runner = createSubprocessRunner({ bwrapPath: path });
+  const source = { type: 'folder', folder, command: ['/bin/true'] } as const;
+  const spec = { connector: 'dead' as ConnectorName, policy, source, onNotice() {} };
+  for (let count = 0; count < 30; count += 1) {
+    await expect(runner.start(spec, AbortSignal.timeout(30_000))).rejects.toMatchObject({ code: 'sandbox_unavailable' });
+  }
+  await runner.close();
 });
 
 /** Begins before it is asked for anything, and leaves a mark where the host sees it. */
