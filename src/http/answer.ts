@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { latin1 } from '../lib/latin1.ts';
 import type { HeaderPairs } from './cors.ts';
 
 /** What goes back to a client. The body is up to three pieces, so that a connector’s bytes are spliced, not copied into text. */
@@ -53,11 +54,6 @@ export function sendAnswer({ incoming, outgoing, answer, more, answerTimeoutMs }
 /** Bytes of an answer’s body. */
 export function answerBytes({ head = '', bytes, tail = '' }: Answer): number {
   return head.length + (bytes?.length ?? 0) + tail.length;
-}
-
-/** Every byte as one character, so that Node writes it back as the byte it was. */
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }
 
 function endLarge(outgoing: ServerResponse, head: string, bytes: Uint8Array, tail: string): void {

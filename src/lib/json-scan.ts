@@ -132,6 +132,7 @@ export class GrowingScan {
 
   /** `bytes` are all that came so far; those of an earlier call must not have changed, but may have moved. */
   advance(bytes: Uint8Array): void {
+    if (this.#hasFailed) return;
     this.#validate(bytes, sequenceStart(bytes, this.#valid));
     this.#take(bytes);
   }

@@ -1,4 +1,5 @@
 import type { JsonText } from '../lib/json-text.ts';
+import { latin1 } from '../lib/latin1.ts';
 
 /** One message, ended by LF. `params` must be what JSON.stringify takes. */
 export function encodeRequest(id: string, method: 'initialize' | 'ping' | 'shutdown', params: object): Buffer {
@@ -79,11 +80,6 @@ function join(pieces: readonly Piece[]): readonly Piece[] {
   const isSmall = byteLengthOf(pieces) <= textBytesMax;
   const texts = pieces.map((piece) => (typeof piece === 'string' ? piece : isSmall ? latin1(piece) : piece));
   return isSmall ? [texts.join('')] : texts;
-}
-
-/** Every byte as one character. */
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }
 
 export function byteLengthOf(pieces: readonly Piece[]): number {

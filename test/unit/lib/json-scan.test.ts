@@ -1,6 +1,14 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Member, membersMaxDefault, type ScannedJson, type ScanOptions, scanJson, scanMembers } from '../../../src/lib/json-scan.ts';
+import {
+  type Member,
+  membersMaxDefault,
+  nestingCapacity,
+  type ScannedJson,
+  type ScanOptions,
+  scanJson,
+  scanMembers,
+} from '../../../src/lib/json-scan.ts';
 import { jsonKeys, jsonTexts, misaligned, mutatedJson, parsesAsJson, trimJson } from '../../helpers/json-arbitraries.ts';
 
 const deep: ScanOptions = { nestingMax: 1000 };
@@ -242,6 +250,13 @@ describe('nesting', () => {
     expect(refusal('[[{}]]', { nestingMax: 2 })).toBe('it is nested deeper than 2 at 2');
     expect(refusal('{"a":{"b":[]}}', { nestingMax: 2 })).toBe('it is nested deeper than 2 at 10');
     expect(scanned(`[${'[],'.repeat(1000)}[]]`, { nestingMax: 2 }).type).toBe('array');
+  });
+
+  test('has a limit of its own, whatever is allowed', () => {
+    const unlimited = { nestingMax: Number.POSITIVE_INFINITY };
+    expect(scanned('['.repeat(nestingCapacity) + ']'.repeat(nestingCapacity), unlimited).type).toBe('array');
+    expect(refusal('['.repeat(nestingCapacity + 1), unlimited)).toBe(`it is nested deeper than ${nestingCapacity} at ${nestingCapacity}`);
+    expect(refusal('{"a":['.repeat(nestingCapacity), unlimited)).toContain(`nested deeper than ${nestingCapacity}`);
   });
 
   test('a million levels neither overflow a stack nor take long', () => {
