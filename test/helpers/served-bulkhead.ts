@@ -22,22 +22,22 @@ export interface ServeBulkheadOptions {
 /** A whole proxy in this process, from its config on, with all of its real parts. */
 export async function serveBulkhead({ config: text, environment = {}, probe }: ServeBulkheadOptions): Promise<ServedBulkhead> {
   const log: Record<string, unknown>[] = [];
-  const folder = await mkdtemp(join(tmpdir(), 'bulkhead-test-'));
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.adopt(await mkdtemp(join(tmpdir(), 'bulkhead-test-')), (made) => rm(made, { recursive: true }));
   const file = join(folder, 'bulkhead.yaml');
   await writeFile(file, text.replaceAll('PROJECT', projectFolder));
   const read = await loadConfig(file, { environment, port: 0 });
   if (!read.ok) throw new Error(read.faults.map(faultText).join('\n'));
   const logger = createLogger({ level: 'info', destination: { write: (line: string) => void log.push(JSON.parse(line)) } });
-  const bulkhead = await startBulkhead({ config: read.config, environment, logger, version: '0.0.0', ...(probe ? { probe } : {}) });
+  const options = { config: read.config, environment, logger, version: '0.0.0', ...(probe ? { probe } : {}) };
+  const bulkhead = stack.adopt(await startBulkhead(options), (started) => started.close(Date.now() + closeTimeoutMs));
+  const held = stack.move();
   return {
     url: bulkhead.url,
     catalog: () => bulkhead.catalog(),
     reload: (config) => bulkhead.reload(config),
     log,
-    async [Symbol.asyncDispose]() {
-      await bulkhead.close(Date.now() + closeTimeoutMs);
-      await rm(folder, { recursive: true });
-    },
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }
 
