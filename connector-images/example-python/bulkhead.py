@@ -16,12 +16,15 @@ Values are kept as they came: integers of any length, 1.0, 1E2, 1e400, -0.0, the
 import collections
 import json
 import os
-import queue
 import re
 import sys
 import threading
 import time
-import traceback
+
+try:
+    from _queue import SimpleQueue  # what `queue` gives out; that module itself takes another millisecond to load
+except ImportError:
+    from queue import SimpleQueue
 
 # Before any code of the connector can print: the protocol gets a private descriptor, and descriptor 1 becomes stderr.
 sys.stdout.flush()
@@ -30,7 +33,6 @@ os.dup2(2, 1)
 sys.stdout.reconfigure(line_buffering=True)
 
 _commands = {}
-_ERROR_CODE = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}\Z")
 _DRAIN_TIMEOUT_S = 2.0
 
 
@@ -151,7 +153,7 @@ class Server:
         self._close = close
         self._setup = {"config": {}, "secrets": {}}
         self._running = {}
-        self._work = queue.SimpleQueue()
+        self._work = SimpleQueue()
         self._threads = 0
         self._outbox = collections.deque()
         self._writing = threading.Lock()
@@ -280,9 +282,11 @@ def _describe(error):
     if isinstance(error, ConnectorError):
         data = error.data
     else:
+        import traceback  # the slowest to load of all, and not before something fails
+
         traceback.print_exception(type(error), error, error.__traceback__)
         name = type(error).__name__
-        data = {"errorCode": name if _ERROR_CODE.match(name) else None}
+        data = {"errorCode": name if re.match(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}\Z", name) else None}
     return {"code": -32000, "message": str(error), "data": {name: value for name, value in data.items() if value is not None}}
 
 
