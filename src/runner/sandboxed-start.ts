@@ -1,7 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { EgressSession } from '../egress/gateway.ts';
-import { type Cgroup, createCgroup } from '../sandbox/cgroup.ts';
 import { type BindRequest, checkBind, checkReadOnlyPath } from './bind-source.ts';
 import { type StartedSandbox, startSandbox } from './bwrap-start.ts';
 import { type CarriedBinds, createCarriedBinds } from './carried-binds.ts';
@@ -22,30 +20,19 @@ const outerKillTimeoutMs = 1000;
  */
 export async function startSandboxed(host: SubprocessHost, spec: ProcessSpec, signal: AbortSignal): Promise<ConnectorProcess> {
   const session = openSession(host, spec);
-  const cgroup = host.cgroups && createCgroup(host.cgroups, randomUUID(), spec.policy.limits);
   try {
     const carried = createCarriedBinds();
     const plan = await makePlan(host, spec, session, carried);
-    const { architecture, bwrapPath, user, inherited, nullDescriptor } = host;
-    const beforeStart = async (pid: number) => await cgroup?.add(pid);
+    const { architecture, spares } = host;
     const { connector } = spec;
-    const started = await startSandbox({
-      connector,
-      architecture,
-      bwrapPath,
-      plan,
-      user,
-      inherited,
-      nullDescriptor,
+    return guard(
+      host,
+      spec,
       session,
-      beforeStart,
-      signal,
-      carried: carried.sources,
-    });
-    return guard(host, spec, { started, session, cgroup });
+      await startSandbox({ connector, plan, architecture, spares, session, carried: carried.sources, signal }),
+    );
   } catch (error) {
     session?.close();
-    await cgroup?.remove();
     throw error;
   }
 }
@@ -104,14 +91,8 @@ function networkPlan({ helper }: SubprocessHost, isHostShared: boolean, session:
   return { isHostShared, listeners, localRoutes, hosts, environment, helper };
 }
 
-interface Guarded {
-  readonly started: StartedSandbox;
-  readonly session: EgressSession | undefined;
-  readonly cgroup: Cgroup | undefined;
-}
-
-function guard(host: SubprocessHost, spec: ProcessSpec, { started, session, cgroup }: Guarded): ConnectorProcess {
-  const { child, innerPid, releaseListeners } = started;
+function guard(host: SubprocessHost, spec: ProcessSpec, session: EgressSession | undefined, started: StartedSandbox): ConnectorProcess {
+  const { child, innerPid, cgroup, releaseListeners } = started;
   const { connector, policy, onNotice } = spec;
   let breach: LimitBreach | undefined;
   const kill = () => killSandbox(started);

@@ -14,10 +14,11 @@ import { processStat } from './process-tree.ts';
 import { bwrapMissing } from './sandbox-failure.ts';
 import type { MachineLayout, NamespaceHelper } from './sandbox-plan.ts';
 import { findSandboxUser, type SandboxUser } from './sandbox-user.ts';
+import { createSpareBwraps, type SpareBwraps } from './spare-bwraps.ts';
 
 /** What all sandboxes of one runner share: found once, held until `close`. */
 export interface SubprocessHost {
-  readonly bwrapPath: string;
+  readonly spares: SpareBwraps;
   readonly user: SandboxUser | undefined;
   readonly machine: MachineLayout;
   /** The Node that connectors run on. */
@@ -25,8 +26,6 @@ export interface SubprocessHost {
   readonly architecture: FilterArchitecture;
   readonly filter: Uint8Array;
   readonly helper: NamespaceHelper;
-  readonly inherited: readonly number[];
-  readonly nullDescriptor: number;
   readonly egress: EgressGateway | undefined;
   readonly cgroups: CgroupTree | undefined;
   readonly watch: LimitWatch;
@@ -54,20 +53,20 @@ export async function createSubprocessHost(options: SubprocessHostOptions): Prom
   const cgroups = limits === 'cgroup' ? await openCgroups(owner) : undefined;
   const inherited = findInheritedDescriptors();
   const nullDescriptor = openSync('/dev/null', 'r+');
+  const spares = createSpareBwraps({ bwrapPath, user, inherited, nullDescriptor, cgroups });
   return {
-    bwrapPath,
+    spares,
     user,
     machine: findMachineLayout(nodePath),
     node,
     architecture,
     filter: seccompFilter(architecture),
     helper: readHelper(helper ?? (existsSync('/usr/bin/perl') ? 'perl' : 'node')),
-    inherited,
-    nullDescriptor,
     egress,
     cgroups,
     watch: createLimitWatch(),
     async close() {
+      await spares.close();
       closeSync(nullDescriptor);
       if (cgroups !== undefined) await removeCgroups(cgroups, ({ runner }) => runner === owner.runner);
     },
@@ -112,7 +111,12 @@ async function openCgroups(owner: CgroupOwner): Promise<CgroupTree | undefined> 
   if (tree === undefined) return undefined;
   try {
     await removeCgroups(tree, isDead);
-    await createCgroup(tree, 'trial', trialLimits).remove();
+    const trial = createCgroup(tree, 'trial');
+    try {
+      trial.limit(trialLimits);
+    } finally {
+      await trial.remove();
+    }
     return tree;
   } catch {
     return undefined;

@@ -4,20 +4,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * A descriptor from whose start the content can be read, with no name anywhere: handed to a child, it costs no pipe and no stream.
- * In memory where the machine has /dev/shm. The caller closes it.
+ * A descriptor of an empty file with no name anywhere: handed to a child, it costs no pipe and no stream. In memory where the machine
+ * has /dev/shm. The caller closes it.
  */
-export function unlinkedFile(content: string | Uint8Array): number {
+export function unlinkedFile(): number {
   const path = join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), `.bulkhead-${randomUUID()}`);
   const descriptor = openSync(path, 'wx+', 0o600);
   try {
     unlinkSync(path);
-    const bytes = typeof content === 'string' ? Buffer.from(content) : content;
-    // With a position, so that the offset, which the child shares, stays at the start.
-    for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at, bytes.length - at, at);
     return descriptor;
   } catch (error) {
     closeSync(descriptor);
     throw error;
   }
+}
+
+/** Writes the content with a position, so that the offset, which a child shares, stays at the start. */
+export function fillFile(descriptor: number, content: string | Uint8Array): void {
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+  for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at, bytes.length - at, at);
 }

@@ -15,6 +15,8 @@ export interface CgroupTree {
 
 /** The cgroup of one sandbox. */
 export interface Cgroup {
+  /** Until then it bounds nothing. */
+  limit(limits: ResourceLimits): void;
   /** Moves a process, and so its later children, into it. Takes the kernel some 15 ms, in which the event loop goes on. */
   add(pid: number): Promise<void>;
   events(): Promise<CgroupEvents>;
@@ -34,17 +36,19 @@ export interface CgroupEvents {
 const ownPids = 2;
 const cpuPeriodUs = 100_000;
 
-export function createCgroup(tree: CgroupTree, name: string, limits: ResourceLimits): Cgroup {
+export function createCgroup(tree: CgroupTree, name: string): Cgroup {
   const folders = new Map([...tree.folders].map(([controller, folder]) => [controller, join(folder, name)]));
   const unique = [...new Set(folders.values())];
   for (const folder of unique) mkdirSync(folder, { recursive: true });
-  for (const [controller, folder] of folders) {
-    for (const [file, value] of settings(tree.version, controller, limits)) {
-      // Swap is not accounted everywhere.
-      if (existsSync(join(folder, file))) writeFileSync(join(folder, file), value);
-    }
-  }
   return {
+    limit(limits) {
+      for (const [controller, folder] of folders) {
+        for (const [file, value] of settings(tree.version, controller, limits)) {
+          // Swap is not accounted everywhere.
+          if (existsSync(join(folder, file))) writeFileSync(join(folder, file), value);
+        }
+      }
+    },
     // The kernel waits once for all its processors (RCU), whatever the number of hierarchies.
     add: async (pid) => {
       await Promise.all(unique.map((folder) => writeFile(join(folder, 'cgroup.procs'), String(pid))));

@@ -3,32 +3,38 @@ import type { Runner } from '../../../src/runner/runner.ts';
 import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
 import { type Hostile, quietAttacks, setTraps, type Traps } from '../attacks.ts';
 import { hostileFolder, startHostile } from './hostile-folder.ts';
+import { makeSpare } from './waiting-bwraps.ts';
 
 const secret = 'the-proxy-knows-this';
 const folder = hostileFolder();
-let runner: Runner;
 let traps: Traps;
 
 beforeAll(async () => {
   process.env['BULKHEAD_TEST_SECRET'] = secret;
-  runner = createSubprocessRunner();
   traps = await setTraps([secret]);
 });
 
 afterAll(async () => {
-  await runner.close();
   await traps[Symbol.asyncDispose]();
   folder[Symbol.dispose]();
 });
 
-describe.each(['python', 'node'] as const)('a hostile connector in %s, without network', (language) => {
+const kinds = [
+  { language: 'python', bwrap: 'new' },
+  { language: 'python', bwrap: 'spare' },
+  { language: 'node', bwrap: 'spare' },
+] as const;
+
+describe.each(kinds)('a hostile connector in $language, without network, in a $bwrap bwrap', ({ language, bwrap }) => {
+  let runner: Runner;
   let hostile: Hostile;
   beforeAll(async () => {
+    runner = createSubprocessRunner();
+    if (bwrap === 'spare') await makeSpare({ runner, folder: folder.path });
     hostile = await startHostile({ runner, folder: folder.path, language });
   });
   afterAll(async () => {
-    hostile.process.kill();
-    await hostile.process.exited;
+    await runner.close();
   });
 
   it('can work: write to /tmp, run programs and threads, read its code, listen', async () => {
@@ -55,13 +61,13 @@ describe.each(['python', 'node'] as const)('a hostile connector in %s, without n
 
 describe('network: unsafe-host', () => {
   it('shares what is the host’s: the word is meant', async () => {
+    const runner = createSubprocessRunner();
     const hostile = await startHostile({ runner, folder: folder.path, changes: { network: { type: 'unsafe-host' } } });
     const before = traps.hits();
     const results = await hostile.attack('network', { targets: [['127.0.0.1', traps.port]] });
     expect(results).toMatchObject([{ outcome: 'succeeded' }]);
     await expect.poll(() => traps.hits()).toBe(before + 1);
     expect((await hostile.attack('capabilities')).filter(({ outcome }) => outcome !== 'refused')).toEqual([]);
-    hostile.process.kill();
-    await hostile.process.exited;
+    await runner.close();
   });
 });

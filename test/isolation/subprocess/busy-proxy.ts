@@ -1,6 +1,7 @@
-/** A stand-in for the proxy: keeps 20 connectors busy, tells their first processes’ numbers, and closes on SIGTERM. */
+/** A stand-in for the proxy: keeps 20 connectors busy, tells the numbers of their first processes and of the bwrap that waits, and closes on SIGTERM. */
 import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
 import { startHostile } from './hostile-folder.ts';
+import { waitForSpares } from './waiting-bwraps.ts';
 
 const [, , folder = '', limits = 'cgroup'] = process.argv;
 const runner = createSubprocessRunner({ limits: limits === 'watchdog' ? 'watchdog' : 'cgroup' });
@@ -10,4 +11,6 @@ for (const hostile of hostiles) {
   hostile.attack('spin', { seconds: 600 }).catch(() => {});
 }
 process.once('SIGTERM', () => void runner.close().then(() => process.exit(0)));
-process.stdout.write(`${JSON.stringify(hostiles.map(({ process: { label } }) => Number(label.split(' ')[1])))}\n`);
+const spares = await waitForSpares();
+const pids = hostiles.map(({ process: { label } }) => Number(label.split(' ')[1]));
+process.stdout.write(`${JSON.stringify({ pids, spares })}\n`);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
 import { hostileFolder, startHostile } from './hostile-folder.ts';
+import { waitForSpares } from './waiting-bwraps.ts';
 
 const folder = hostileFolder();
 afterAll(() => folder[Symbol.dispose]());
@@ -27,6 +28,7 @@ it('descriptors that the proxy was born with do not reach a connector (attack 33
 it('descriptors that a connector sends over its output do not stay in the proxy (attack 65)', async () => {
   const runner = createSubprocessRunner();
   const hostile = await startHostile({ runner, folder: folder.path });
+  await waitForSpares();
   const before = readdirSync('/proc/self/fd').length;
   await hostile.attack('send_descriptors', { count: 50 });
   expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before + 2);

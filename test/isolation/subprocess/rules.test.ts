@@ -6,6 +6,7 @@ import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
 import type { Hostile } from '../attacks.ts';
 import { evilFiles, type RuleScene, ruleAttacks, setRuleScene } from '../rule-attacks.ts';
 import { hostileFolder, startHostile } from './hostile-folder.ts';
+import { makeSpare, waitForSpares } from './waiting-bwraps.ts';
 
 const folder = hostileFolder();
 let scene: RuleScene;
@@ -27,6 +28,8 @@ describe.each(['perl', 'node'] as const)('a hostile connector with rules, its li
 
   beforeAll(async () => {
     runner = createSubprocessRunner({ egress: scene.gateway, helper });
+    // One of the two is attacked in a bwrap that had waited.
+    if (helper === 'perl') await makeSpare({ runner, folder: folder.path, changes: scene.policy });
     hostile = await startHostile({ runner, folder: folder.path, changes: scene.policy, notices });
   });
   afterAll(async () => {
@@ -39,8 +42,10 @@ describe.each(['perl', 'node'] as const)('a hostile connector with rules, its li
     const sockets = () => readdirSync('/proc/self/fd').length;
     hostile.process.kill();
     await hostile.process.exited;
+    await waitForSpares();
     const before = sockets();
     const other = await startHostile({ runner, folder: folder.path, changes: scene.policy });
+    await waitForSpares();
     expect(sockets()).toBeGreaterThan(before);
     other.process.kill();
     await other.process.exited;

@@ -59,14 +59,17 @@ it('a sandbox without process numbers of its own starts nothing at all: its firs
   );
 });
 
-it('a bubblewrap that ends at once is told as that, also when it ends while it is put under its limits', async () => {
+it('a bubblewrap that ends at once is told in its own words, also when it ends while it is put under its limits', async () => {
   const path = join(folder, 'dead-bwrap');
-  writeFileSync(path, '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+  writeFileSync(path, '#!/bin/sh\necho "bwrap: Permission denied, as if" >&2\nexit 1\n', { mode: 0o755 });
   const runner = createSubprocessRunner({ bwrapPath: path });
   const source = { type: 'folder', folder, command: ['/bin/true'] } as const;
   const spec = { connector: 'dead' as ConnectorName, policy, source, onNotice() {} };
   for (let count = 0; count < 30; count += 1) {
-    await expect(runner.start(spec, AbortSignal.timeout(30_000))).rejects.toMatchObject({ code: 'sandbox_unavailable' });
+    await expect(runner.start(spec, AbortSignal.timeout(30_000))).rejects.toMatchObject({
+      code: 'sandbox_unavailable',
+      message: expect.stringContaining('(bwrap: Permission denied, as if)'),
+    });
   }
   await runner.close();
 });

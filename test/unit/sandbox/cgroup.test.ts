@@ -67,8 +67,10 @@ describe('version 2', () => {
     const tree = find();
     const folder = 'cg/system.slice/bulkhead.service/bulkhead.77.123.a1/one';
     for (const file of ['memory.max', 'memory.swap.max', 'memory.oom.group', 'pids.max', 'cpu.max']) write(`${folder}/${file}`, '');
-    const cgroup = createCgroup(tree!, 'one', limits);
+    const cgroup = createCgroup(tree!, 'one');
     await cgroup.add(99);
+    expect(read(`${folder}/memory.max`)).toBe('');
+    cgroup.limit(limits);
     expect(
       ['memory.max', 'memory.swap.max', 'memory.oom.group', 'pids.max', 'cpu.max', 'cgroup.procs'].map((file) => read(`${folder}/${file}`)),
     ).toEqual(['1000', '0', '1', '12', '50000 100000', '99']);

@@ -1,0 +1,95 @@
+import { type BwrapHost, type BwrapShape, closeFiles, discardBwrap, spawnBwrap, type WaitingBwrap } from './bwrap-process.ts';
+
+/** How long no sandbox must have been starting before a spare is made: its spawn would hold up those that are wanted now. */
+export const spareDelayMs = 10;
+
+/**
+ * Bwraps that wait for their arguments, at most one of each shape, so that a start has neither to wait for a spawn (this process is
+ * large, and copying its page tables takes milliseconds) nor for the kernel to move it into its cgroup (some 10 ms).
+ */
+export interface SpareBwraps {
+  /** One that waits, or else a new one. The caller says `started` once its start is over, whatever became of it. */
+  take(shape: BwrapShape): WaitingBwrap;
+  /** The start of this shape is over; the next one shall find a spare. */
+  started(shape: BwrapShape): void;
+  /** Ends all that still wait. */
+  close(): Promise<void>;
+}
+
+export function createSpareBwraps(host: BwrapHost): SpareBwraps {
+  const spares = new Map<string, WaitingBwrap>();
+  const wanted = new Map<string, BwrapShape>();
+  let starting = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
+
+  const drop = (key: string, spare: WaitingBwrap): void => {
+    if (spares.get(key) !== spare) return;
+    spares.delete(key);
+    closeFiles(spare);
+    void discardBwrap(spare);
+  };
+
+  const make = (): void => {
+    for (const [key, shape] of wanted) {
+      if (spares.has(key)) continue;
+      // What goes wrong now will go wrong at the next start too, where somebody can be told.
+      const spare = trySpawn(host, shape);
+      if (spare === undefined) continue;
+      spares.set(key, spare);
+      spare.child.unref();
+      spare.child.channel?.unref();
+      spare.child.once('exit', () => drop(key, spare));
+      spare.joined.catch(() => drop(key, spare));
+    }
+    wanted.clear();
+  };
+
+  return {
+    take(shape) {
+      starting++;
+      clearTimeout(timer);
+      const key = keyOf(shape);
+      const spare = spares.get(key);
+      if (spare === undefined) return spawnBwrap(host, shape);
+      spares.delete(key);
+      spare.child.ref();
+      spare.child.channel?.ref();
+      return spare;
+    },
+    started(shape) {
+      starting--;
+      // Carried paths are one connector’s.
+      if (shape.carried.length === 0) wanted.set(keyOf(shape), shape);
+      if (starting > 0 || isClosed) return;
+      clearTimeout(timer);
+      timer = setTimeout(make, spareDelayMs).unref();
+    },
+    async close() {
+      isClosed = true;
+      clearTimeout(timer);
+      const left = [...spares.values()];
+      spares.clear();
+      for (const spare of left) closeFiles(spare);
+      await Promise.all(left.map(discardBwrap));
+    },
+  };
+}
+
+function keyOf({ firstProgram, files, usesIpc, carried }: BwrapShape): string {
+  return JSON.stringify([firstProgram, files, usesIpc, carried.length]);
+}
+
+/** Undefined: not possible now. */
+function trySpawn(host: BwrapHost, shape: BwrapShape): WaitingBwrap | undefined {
+  let spare: WaitingBwrap | undefined;
+  try {
+    spare = spawnBwrap(host, shape);
+  } catch {
+    return undefined;
+  }
+  if (spare.child.pid !== undefined) return spare;
+  closeFiles(spare);
+  void discardBwrap(spare);
+  return undefined;
+}

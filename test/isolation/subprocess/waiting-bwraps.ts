@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Runner } from '../../../src/runner/runner.ts';
+import { startHostile } from './hostile-folder.ts';
+
+/** The bwraps that this process has spawned and that have started nothing yet. */
+export function waitingBwraps(): readonly number[] {
+  return childrenOf(process.pid).filter(
+    (pid) => readText(`/proc/${pid}/cmdline`).includes('bwrap\0--args') && childrenOf(pid).length === 0,
+  );
+}
+
+/** Waits until the runner, of which one sandbox has started, has as many spares. */
+export async function waitForSpares(count = 1): Promise<readonly number[]> {
+  const end = performance.now() + 10_000;
+  while (waitingBwraps().length !== count) {
+    if (performance.now() > end) throw new Error(`There are ${waitingBwraps().length} bwraps that wait, not ${count}.`);
+    await sleep(20);
+  }
+  return waitingBwraps();
+}
+
+/** Has the runner make a spare of the shape that these options need. */
+export async function makeSpare(options: Parameters<typeof startHostile>[0] & { readonly runner: Runner }): Promise<number> {
+  const before = waitingBwraps().length;
+  const first = await startHostile(options);
+  const spares = await waitForSpares(before + 1);
+  first.process.kill();
+  await first.process.exited;
+  return spares.at(-1) ?? 0;
+}
+
+function childrenOf(pid: number): readonly number[] {
+  return readText(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number);
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
+}
