@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, normalize, relative } from 'node:path';
 import { ProxyError } from '../errors.ts';
@@ -49,13 +50,14 @@ export async function checkBind({ what, path, containedIn, access, user }: BindR
   }
   if (real === '/' || refusedTrees.some((tree) => isWithin(real, tree)))
     refuse('is never given to a connector: it holds the machine’s own interfaces.');
-  const { mode } = await stat(real);
-  if (!isFileOrFolder(mode)) refuse('is neither a file nor a folder; sockets and devices are never given to a connector.');
-  await checkRights(real, access, user, refuse);
+  // All at once: each look takes its turn in the thread pool.
+  const [found, ...above] = await Promise.all([stat(real), ...foldersAbove(real).map((folder) => stat(folder))]);
+  if (!isFileOrFolder(found.mode)) refuse('is neither a file nor a folder; sockets and devices are never given to a connector.');
+  checkRights(real, found, access, user, refuse);
   return {
     source: real,
-    isFolder: (mode & fileTypeMask) === fileTypes.folder,
-    isBehindClosedFolder: await isBehindClosedFolder(real, user),
+    isFolder: (found.mode & fileTypeMask) === fileTypes.folder,
+    isBehindClosedFolder: user !== undefined && !above.every((folder) => may(folder, bits.search, user)),
   };
 }
 
@@ -85,27 +87,28 @@ function isFileOrFolder(mode: number): boolean {
 
 const bits = { read: 4, write: 2, search: 1 } as const;
 
+function foldersAbove(path: string): readonly string[] {
+  const folder = dirname(path);
+  return folder === path ? [] : [folder, ...foldersAbove(folder)];
+}
+
 /** Access lists are not read: a mode that says no is enough. */
-async function checkRights(
+function checkRights(
   real: string,
+  found: Rights,
   access: 'read' | 'write',
   user: SandboxUser | undefined,
   refuse: (reason: string) => never,
-): Promise<void> {
+): void {
   const wanted = bits.read | (access === 'write' ? bits.write : 0);
-  if (user === undefined || (await may(real, wanted, user))) return;
+  if (user === undefined || may(found, wanted, user)) return;
   const repair = access === 'write' ? `chown ${user.name} ${real}` : `chmod -R o+rX ${real}`;
   refuse(`cannot be ${access === 'write' ? 'written' : 'read'} by the user ${user.name}. Say \`${repair}\`.`);
 }
 
-async function isBehindClosedFolder(real: string, user: SandboxUser | undefined): Promise<boolean> {
-  if (user === undefined || real === '/') return false;
-  const folder = dirname(real);
-  return !(await may(folder, bits.search, user)) || (await isBehindClosedFolder(folder, user));
-}
+type Rights = Pick<Stats, 'uid' | 'gid' | 'mode'>;
 
-async function may(path: string, wanted: number, user: SandboxUser): Promise<boolean> {
-  const { uid, gid, mode } = await stat(path);
+function may({ uid, gid, mode }: Rights, wanted: number, user: SandboxUser): boolean {
   const shift = uid === user.uid ? 6 : gid === user.gid ? 3 : 0;
   return ((mode >> shift) & wanted) === wanted;
 }
