@@ -1,8 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { latin1 } from '../lib/latin1.ts';
+import { giveBack } from '../lib/owned-memory.ts';
 import type { HeaderPairs } from './cors.ts';
 
-/** What goes back to a client. The body is up to three pieces, so that a connector’s bytes are spliced, not copied into text. */
+/**
+ * What goes back to a client. The body is up to three pieces, so that a connector’s bytes are spliced, not copied into text. Once it is
+ * sent, the bytes are the sender’s own.
+ */
 export interface Answer {
   readonly status: number;
   readonly contentType: string;
@@ -59,7 +63,10 @@ export function answerBytes({ head = '', bytes, tail = '' }: Answer): number {
 function endLarge(outgoing: ServerResponse, head: string, bytes: Uint8Array, tail: string): void {
   outgoing.cork();
   if (head !== '') outgoing.write(head, 'latin1');
-  outgoing.write(bytes);
+  outgoing.write(bytes, (error) => {
+    // After an error the kernel may still read some of it.
+    if (error == null) giveBack(bytes);
+  });
   outgoing.end(tail, 'latin1');
   outgoing.uncork();
 }

@@ -1,3 +1,5 @@
+import { allocateOwned, giveBack } from './owned-memory.ts';
+
 const smallestBytes = 4096;
 /** How much more room is made than is needed. Pages that nothing was written to cost no memory, so that plenty costs only addresses. */
 const growth = 4;
@@ -41,7 +43,7 @@ export class GrowingBuffer {
     this.#length = length;
   }
 
-  /** All that came, valid until the next chunk. */
+  /** All that came, valid until the next chunk. What came in several chunks has memory of its own, see owned-memory.ts. */
   whole(): Buffer {
     return this.#buffer?.subarray(0, this.#length) ?? Buffer.of();
   }
@@ -55,9 +57,12 @@ export class GrowingBuffer {
 
   #roomFor(length: number): Buffer {
     if (this.#buffer !== undefined && !this.#isBorrowed && length <= this.#buffer.length) return this.#buffer;
-    const grown = Buffer.allocUnsafe(Math.max(smallestBytes, length, Math.min(this.#bytesMax, this.#guessFor(length))));
+    const grown = allocateOwned(Math.max(smallestBytes, length, Math.min(this.#bytesMax, this.#guessFor(length))));
     grown.set(this.whole());
-    if (this.#isBorrowed && this.#buffer !== undefined) release(this.#buffer);
+    if (this.#buffer !== undefined) {
+      if (this.#isBorrowed) release(this.#buffer);
+      else giveBack(this.#buffer);
+    }
     this.#buffer = grown;
     return grown;
   }

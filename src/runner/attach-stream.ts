@@ -82,22 +82,13 @@ export function splitter(hand: (stream: number, piece: Buffer) => void, onFault:
  * `writableLength`, so that whoever writes can bound it.
  */
 export function endOf(target: Writable, close: (target: Writable) => void = (writable) => writable.end()): Writable {
-  const whenTaken = (callback: () => void) => {
-    const finish = () => {
-      target.off('drain', finish).off('close', finish);
-      callback();
-    };
-    target.on('drain', finish).on('close', finish);
-  };
   const stdin = new Writable({
     decodeStrings: true,
     write(chunk: Buffer, _encoding, callback) {
-      if (target.destroyed || target.write(chunk)) return callback();
-      whenTaken(callback);
+      target.write(chunk, callback);
     },
     writev(chunks, callback) {
-      if (target.destroyed || target.write(Buffer.concat(chunks.map(({ chunk }) => chunk as Buffer)))) return callback();
-      whenTaken(callback);
+      target.write(Buffer.concat(chunks.map(({ chunk }) => chunk as Buffer)), callback);
     },
     final(callback) {
       close(target);

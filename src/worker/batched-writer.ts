@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { giveBack } from '../lib/owned-memory.ts';
 import { byteLengthOf, bytesOf, type Piece } from '../protocol/encode.ts';
 
 /** Above this many bytes a batch of texts and buffers is written with writev; below, copying it together is cheaper. */
@@ -32,7 +33,7 @@ export class BatchedWriter {
     return this.queuedBytes + bytes <= this.#queueBytesMax;
   }
 
-  /** One message. `alone`: no other is on its way. */
+  /** One message, whose pieces become the writer’s own. `alone`: no other is on its way. */
   write(pieces: readonly Piece[], company: 'alone' | 'among others'): void {
     this.#batch.push(...pieces);
     this.#batchBytes += byteLengthOf(pieces);
@@ -66,8 +67,14 @@ export class BatchedWriter {
   }
 
   #writeTogether(batch: readonly Piece[]): void {
+    const last = batch.length - 1;
     this.#stream.cork();
-    for (const piece of batch) this.#stream.write(bytesOf(piece));
+    for (const [index, piece] of batch.entries()) {
+      this.#stream.write(bytesOf(piece), (error) => {
+        // After an error the kernel may still read some of it.
+        if (index === last && error == null) for (const written of batch) if (typeof written !== 'string') giveBack(written);
+      });
+    }
     this.#stream.uncork();
   }
 }

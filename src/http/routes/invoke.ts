@@ -48,6 +48,7 @@ export function createInvokeRoute(options: InvokeOptions): InvokeRoute {
     const call: Call = { id, startedAt: performance.now(), incoming, outgoing, path, requestBytes: 0 };
     const ending = await invoke(call).catch((error: unknown) => errorEnding(ProxyError.from(error), id));
     const more = cors.headers(incoming.headers.origin);
+    const replyBytes = answerBytes(ending.answer);
     try {
       sendAnswer({ incoming, outgoing, answer: ending.answer, more: ['Invocation-Id', id, ...more], answerTimeoutMs });
     } catch (cause) {
@@ -57,7 +58,7 @@ export function createInvokeRoute(options: InvokeOptions): InvokeRoute {
     }
     if (call.command === undefined) metrics.refused(ending.code);
     else call.command.metrics.observe(ending.code, call.phases);
-    record(options, call, ending);
+    record(options, call, ending, replyBytes);
   };
 }
 
@@ -101,7 +102,7 @@ function createInvoke(options: InvokeOptions): (call: Call) => Promise<Ending> {
   };
 }
 
-function record({ logger, audit }: InvokeOptions, call: Call, { answer, code, error }: Ending): void {
+function record({ logger, audit }: InvokeOptions, call: Call, { answer, code, error }: Ending, replyBytes: number): void {
   const line = {
     id: call.id,
     ...(call.command === undefined ? {} : { connector: call.command.connector, command: call.command.command }),
@@ -112,7 +113,7 @@ function record({ logger, audit }: InvokeOptions, call: Call, { answer, code, er
     phases: call.phases,
     totalMs: performance.now() - call.startedAt,
     requestBytes: call.requestBytes,
-    replyBytes: answerBytes(answer),
+    replyBytes,
   };
   logInvocation(logger, line);
   if (audit !== undefined) auditInvocation(audit, logger, line);

@@ -67,3 +67,13 @@ test('a text about as long as the one before it fits in at once', () => {
   for (let index = 0; index < 7; index += 1) gathered.append(chunk());
   expect(gathered.whole().buffer).toBe(buffer);
 });
+
+test('what it has outgrown is given back', () => {
+  const gathered = new GrowingBuffer(1_000_000);
+  gathered.append(Buffer.alloc(100, 1));
+  gathered.append(Buffer.alloc(100, 2));
+  const before = gathered.whole();
+  gathered.append(Buffer.alloc(50_000, 3));
+  expect(before).toHaveLength(0);
+  expect(gathered.whole()).toEqual(Buffer.concat([Buffer.alloc(100, 1), Buffer.alloc(100, 2), Buffer.alloc(50_000, 3)]));
+});

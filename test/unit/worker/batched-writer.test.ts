@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { allocateOwned } from '../../../src/lib/owned-memory.ts';
 import { BatchedWriter } from '../../../src/worker/batched-writer.ts';
 
 /** A stdin that takes nothing until told, and notes what each write held. */
@@ -90,4 +91,27 @@ test('large parts are written without being copied together', async () => {
   writer.write([Buffer.from('['), Buffer.alloc(40_000, 'x'), Buffer.from(']')], 'alone');
   expect(writes).toEqual([`[|${'x'.repeat(40_000)}|]`]);
   release();
+});
+
+test('the memory of a large message is given back once all of it is written, and never when the writing failed', async () => {
+  const large = () => {
+    const owned = allocateOwned(50_000);
+    return [owned.subarray(0, 20_000), 'between', owned.subarray(20_000)] as const;
+  };
+  const { stream, release } = slowStream();
+  stream.on('error', () => {});
+  const writer = new BatchedWriter(stream, 1_000_000);
+  const [taken, untaken] = [large(), large()];
+  writer.write(taken, 'alone');
+  await nextTurn();
+  expect(taken[0]).toHaveLength(20_000);
+  while (stream.writableLength > 0) {
+    release();
+    await nextTurn();
+  }
+  expect([taken[0].length, taken[2].length]).toEqual([0, 0]);
+  writer.write(untaken, 'alone');
+  stream.destroy(new Error('gone'));
+  await nextTurn();
+  expect([untaken[0].length, untaken[2].length]).toEqual([20_000, 30_000]);
 });
