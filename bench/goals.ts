@@ -196,6 +196,7 @@ const peers: GoalsOf = (results) => {
   return [
     goal('calls/s of a Node child, 16 connections, to MCP’s SDK client and server', 'MCP SDK client and server', 2.5),
     goal('the same to supergateway', 'supergateway', 12),
+    goal('the same to mcp-proxy', 'mcp-proxy', 12),
   ];
 };
 

@@ -8,6 +8,8 @@ export interface LoadOptions {
   readonly body: string;
   readonly connections: number;
   readonly seconds: number;
+  /** Of an MCP gateway; wrk only. */
+  readonly session?: string;
 }
 
 export interface LoadResult {
@@ -32,14 +34,17 @@ const ownClient = fileURLToPath(new URL('../load/client.ts', import.meta.url));
 
 /** wrk, which takes the least of the machine; where it is not installed, a client of our own, which takes more and says so. */
 export function findLoadGenerator(): { readonly name: string; readonly run: LoadGenerator } {
-  const hasWrk = spawnSync('wrk', ['-v']).error === undefined;
-  return hasWrk ? { name: 'wrk', run: runWrk } : { name: 'bench/load/client.ts (wrk is not installed)', run: runClient };
+  return hasWrk() ? { name: 'wrk', run: runWrk } : { name: 'bench/load/client.ts (wrk is not installed)', run: runClient };
 }
 
-async function runWrk({ url, body, connections, seconds }: LoadOptions): Promise<LoadResult> {
+export function hasWrk(): boolean {
+  return spawnSync('wrk', ['-v']).error === undefined;
+}
+
+async function runWrk({ url, body, connections, seconds, session }: LoadOptions): Promise<LoadResult> {
   const duration = seconds >= 1 ? `${Math.round(seconds)}s` : '1s';
   const args = ['-t1', `-c${connections}`, `-d${duration}`, '--timeout', '30s', '-s', wrkScript, url];
-  return await summaryOf('wrk', args, { ...process.env, BODY: body });
+  return await summaryOf('wrk', args, { ...process.env, BODY: body, ...(session === undefined ? {} : { MCP_SESSION: session }) });
 }
 
 /** Also for what wrk cannot do: a fixed pace. */

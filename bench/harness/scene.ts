@@ -32,6 +32,7 @@ export interface Aim {
   readonly body: string;
   readonly connections: number;
   readonly seconds?: number;
+  readonly session?: string;
 }
 
 /** A server under load as a contender: rate, latency, CPU of the process that listens, and its memory. */

@@ -6,6 +6,17 @@ wrk.headers["Accept"] = "application/json, text/event-stream"
 wrk.body = file:read("*a")
 file:close()
 
+-- Calls of one MCP session, whose ids must differ: two under way with the same one would wait for each other's answer for ever.
+local session = os.getenv("MCP_SESSION")
+if session then
+  wrk.headers["Mcp-Session-Id"] = session
+  local count = 1
+  request = function()
+    count = count + 1
+    return wrk.format(nil, nil, nil, (wrk.body:gsub('"id":0', '"id":' .. count, 1)))
+  end
+end
+
 done = function(summary, latency)
   local errors = summary.errors
   local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout

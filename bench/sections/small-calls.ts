@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { type Contender, compare } from '../harness/compare.ts';
+import { hasWrk } from '../harness/load.ts';
+import { mcpCallBody, mcpGateways, startMcpGateway } from '../harness/mcp-gateways.ts';
 import { connectorYaml, oneWorker, type Scene, smallBody, type Target, target, underLoad } from '../harness/scene.ts';
 import type { ServerProcess } from '../harness/server-process.ts';
 import { startBulkhead, startFlask, startServer } from '../harness/world.ts';
@@ -20,6 +22,7 @@ export async function smallCalls(scene: Scene): Promise<void> {
   const mcp = stack.use(await startServer('mcp-client.ts'));
   const fork = stack.use(await startServer('fork.ts', '/usr/bin/python3', fileURLToPath(new URL('../servers/once.py', import.meta.url))));
   const flasks = await startFlasks(scene, stack);
+  const gateways = await startGateways(scene, stack);
   const fast = [
     target('hono echo', limit, '/echo'),
     target('bulkhead, static child', bulkhead, '/v1/do/static/Echo'),
@@ -40,6 +43,7 @@ export async function smallCalls(scene: Scene): Promise<void> {
     await compare({ results, at, contenders, rounds });
     if (!isGoal) continue;
     const few = slow.map((one) => underLoad(scene, one, { body, connections, seconds: scene.seconds * 2 }));
+    if (connections === 16) few.push(...gateways);
     await compare({ results, at, contenders: few, rounds: Math.ceil(rounds / 2) });
   }
 }
@@ -72,6 +76,21 @@ async function startFlasks({ world, note, isQuick }: Scene, stack: AsyncDisposab
     if (flask === undefined) break;
   }
   return targets;
+}
+
+/** Their sessions bear no large number of connections at once, nor do they need it: one point says enough. */
+async function startGateways(scene: Scene, stack: AsyncDisposableStack): Promise<readonly Contender[]> {
+  const contenders: Contender[] = [];
+  for (const name of hasWrk() ? mcpGateways : []) {
+    const gateway = await startMcpGateway(name);
+    if (gateway === undefined) continue;
+    const { session } = stack.use(gateway);
+    const aim = { body: mcpCallBody(scene.world), connections: 16, seconds: scene.seconds * 2, session };
+    contenders.push(underLoad(scene, target(name, gateway, '/mcp'), aim));
+  }
+  if (contenders.length < mcpGateways.length)
+    scene.note('Gateways in front of MCP servers were left out: wrk and `npm install --no-save supergateway mcp-proxy` bring them.');
+  return contenders;
 }
 
 /** Each child alone on its pipes: what one round trip costs with nothing around it. */
