@@ -48,7 +48,10 @@ export async function startOnPort(options: StartOptions & { readonly path: strin
   });
   if (log !== undefined) closeSync(log);
   const url = `http://127.0.0.1:${port}`;
-  await Promise.race([untilReady(url + path), endOf(child)]);
+  await Promise.race([untilReady(url + path), endOf(child)]).catch((error: unknown) => {
+    child.kill('SIGKILL');
+    throw error;
+  });
   return handleOf(child, url, performance.now() - began);
 }
 
