@@ -46,22 +46,25 @@ export async function startSandbox(start: SandboxStart): Promise<StartedSandbox>
   const words = bwrapArguments(plan, start.architecture);
   const usesIpc = needsHelper(plan);
   const shape: BwrapShape = { firstProgram: firstProgram(plan), files: countFiles(words), usesIpc, carried };
-  const bwrap = spares.take(shape);
-  try {
-    return await bringUp(start, bwrap, async () => {
-      try {
-        bwrap.cgroup?.limit(plan.policy.limits);
-        await bwrap.joined;
-        tellArguments(bwrap, words);
-      } finally {
-        closeFiles(bwrap);
-      }
-    });
-  } catch (error) {
-    await discardBwrap(bwrap);
-    throw error;
-  } finally {
-    spares.started(shape);
+  for (;;) {
+    const { bwrap, isSpare } = spares.take(shape);
+    try {
+      return await bringUp(start, bwrap, async () => {
+        try {
+          bwrap.cgroup?.limit(plan.policy.limits);
+          await bwrap.joined;
+          tellArguments(bwrap, words);
+        } finally {
+          closeFiles(bwrap);
+        }
+      });
+    } catch (error) {
+      await discardBwrap(bwrap);
+      // It may have been killed while it waited. Nothing of the connector has run in it, so a new one may be tried.
+      if (!isSpare || start.signal.aborted) throw error;
+    } finally {
+      spares.started(shape);
+    }
   }
 }
 
@@ -135,6 +138,8 @@ async function readInnerPid(status: Socket): Promise<number> {
 async function isReady(child: ChildProcess): Promise<boolean> {
   return await new Promise((resolve) => {
     const ready = streamOf(child, descriptors.ready);
+    // A spare may have ended before anybody listened.
+    if (ready.destroyed) resolve(false);
     child.once('error', () => resolve(false));
     ready.once('data', (chunk: Buffer) => resolve(chunk.toString('latin1') === readyMark));
     ready.once('close', () => resolve(false));

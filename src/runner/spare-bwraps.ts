@@ -8,8 +8,11 @@ export const spareDelayMs = 10;
  * large, and copying its page tables takes milliseconds) nor for the kernel to move it into its cgroup (some 10 ms).
  */
 export interface SpareBwraps {
-  /** One that waits, or else a new one. The caller says `started` once its start is over, whatever became of it. */
-  take(shape: BwrapShape): WaitingBwrap;
+  /**
+   * One that waits, or else a new one. The caller says `started` once its start is over, whatever became of it.
+   * A spare may have ended just now, without our knowing yet.
+   */
+  take(shape: BwrapShape): { readonly bwrap: WaitingBwrap; readonly isSpare: boolean };
   /** The start of this shape is over; the next one shall find a spare. */
   started(shape: BwrapShape): void;
   /** Ends all that still wait. */
@@ -47,15 +50,16 @@ export function createSpareBwraps(host: BwrapHost): SpareBwraps {
 
   return {
     take(shape) {
-      starting++;
-      clearTimeout(timer);
       const key = keyOf(shape);
       const spare = spares.get(key);
-      if (spare === undefined) return spawnBwrap(host, shape);
+      const bwrap = spare ?? spawnBwrap(host, shape);
+      starting++;
+      clearTimeout(timer);
+      if (spare === undefined) return { bwrap, isSpare: false };
       spares.delete(key);
       spare.child.ref();
       spare.child.channel?.ref();
-      return spare;
+      return { bwrap, isSpare: true };
     },
     started(shape) {
       starting--;

@@ -1,10 +1,12 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { processStat } from '../../../src/runner/process-tree.ts';
 import type { Runner } from '../../../src/runner/runner.ts';
 import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
 import { hostileFolder, startHostile } from './hostile-folder.ts';
-import { makeSpare, waitForSpares, waitingBwraps } from './waiting-bwraps.ts';
+import { childCommands, makeSpare, waitForSpares, waitingBwraps } from './waiting-bwraps.ts';
 
 const folder = hostileFolder();
 let runner: Runner;
@@ -34,11 +36,49 @@ it.runIf(process.getuid?.() === 0)('its cgroup has the limits of the connector t
   expect(limit()).toBe(96 * 2 ** 20);
 });
 
-it('one that was killed while it waited is not missed', async () => {
+// By the time of the start its end may be: not yet there, seen on its pipes only, or known.
+it.each([0, 1, 2, 4, 50])('one that was killed %d ms before a start is not missed', async (ms) => {
   const spare = await makeSpare({ runner, folder: folder.path });
   process.kill(spare, 'SIGKILL');
+  await sleep(ms);
   const hostile = await startHostile({ runner, folder: folder.path });
   expect(await outerPid(hostile.process.label)).not.toBe(spare);
+});
+
+describe('one that has closed its pipes', () => {
+  const path = () => join(folder.path, 'maybe-deaf-bwrap');
+  const mark = () => `${path()}.deaf`;
+  const deafBwrap = ['sleep', '61', ''].join('\0');
+  const makeDeafSpare = async (start: () => Promise<unknown>) => {
+    await start().catch(() => {});
+    writeFileSync(mark(), '');
+    await expect.poll(childCommands).toContain(deafBwrap);
+    await sleep(50);
+  };
+  beforeEach(() => {
+    const script = `#!/bin/sh
+if [ -e ${mark()} ]; then exec 0<&- 1>&- 2>&- 4>&- 5>&- 6>&- 7>&-; exec sleep 61; fi
+exec /usr/bin/bwrap "$@"
+`;
+    writeFileSync(path(), script, { mode: 0o755 });
+  });
+  afterEach(() => rmSync(mark(), { force: true }));
+
+  it.each([
+    ['a new one does', false],
+    ['it is told when a new one does not either', true],
+  ])('is not waited for: %s', async (_, isNewDeaf) => {
+    const other = createSubprocessRunner({ bwrapPath: path() });
+    const start = () => startHostile({ runner: other, folder: folder.path });
+    await makeDeafSpare(start);
+    if (isNewDeaf) await expect(start()).rejects.toMatchObject({ code: 'sandbox_unavailable' });
+    else {
+      rmSync(mark());
+      expect((await start()).process.label).toMatch(/^pid /);
+    }
+    await other.close();
+    expect(childCommands()).not.toContain(deafBwrap);
+  });
 });
 
 it('starts at the same time take one each, and leave one', async () => {

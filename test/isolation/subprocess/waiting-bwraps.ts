@@ -10,6 +10,11 @@ export function waitingBwraps(): readonly number[] {
   );
 }
 
+/** The command lines of this process’s children. */
+export function childCommands(): readonly string[] {
+  return childrenOf(process.pid).map((pid) => readText(`/proc/${pid}/cmdline`));
+}
+
 /** Waits until the runner, of which one sandbox has started, has as many spares. */
 export async function waitForSpares(count = 1): Promise<readonly number[]> {
   const end = performance.now() + 10_000;
