@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { latin1 } from '../lib/latin1.ts';
 import { giveBack } from '../lib/owned-memory.ts';
+import { latin1, type Piece, textBytesMax } from '../lib/pieces.ts';
 import type { HeaderPairs } from './cors.ts';
 
 /**
@@ -13,13 +13,11 @@ export interface Answer {
   readonly headers?: HeaderPairs;
   /** ASCII. */
   readonly head?: string;
-  readonly bytes?: Uint8Array;
+  readonly bytes?: Piece;
   /** ASCII. */
   readonly tail?: string;
 }
 
-/** Up to here one string of header and body in one write is faster than separate buffers (measured: 10 µs of CPU against 12). */
-const oneWriteBytesMax = 16 * 1024;
 /** How long a client may take none of a large answer before its connection is ended. */
 export const answerTimeoutMsDefault = 60_000;
 /** How long the rest of an unread request body is read and dropped, so that its sender sees the answer instead of a reset. */
@@ -48,7 +46,8 @@ export function sendAnswer({ incoming, outgoing, answer, more, answerTimeoutMs }
     ...(headers ?? []),
   ]);
   if (bytes === undefined) outgoing.end(head + tail, 'latin1');
-  else if (length <= oneWriteBytesMax) outgoing.end(head + latin1(bytes) + tail, 'latin1');
+  // One text of header and body in one write is faster than buffers of their own (measured: 10 µs of CPU against 12).
+  else if (typeof bytes === 'string' || length <= textBytesMax) outgoing.end(head + latin1(bytes) + tail, 'latin1');
   else {
     outgoing.socket?.setTimeout(answerTimeoutMs);
     endLarge(outgoing, head, bytes, tail);

@@ -1,7 +1,8 @@
 import { ProxyError } from '../errors.ts';
 import { parseJson } from '../lib/json-parse.ts';
 import { type Member, type ScannedJson, scanJson } from '../lib/json-scan.ts';
-import { cutMembers, type JsonText, jsonTextOf, memberText } from '../lib/json-text.ts';
+import { cutMembers, type JsonText, memberText, repeatsKey, trustJsonText } from '../lib/json-text.ts';
+import { latin1, type Piece, slicePiece, textBytesMax, utf8Of } from '../lib/pieces.ts';
 import type { ContextName } from '../manifest/manifest.ts';
 import type { ParameterCheck } from '../manifest/parameters.ts';
 import type { EngineData } from '../worker/invocation.ts';
@@ -28,13 +29,14 @@ export interface InvocationInput {
 export function readInput({ bytes: body, scan: begun }: ReceivedBody, rules: InputRules): InvocationInput {
   if (body.length === 0) throw new ProxyError('invalid_request', 'The request body is empty; send one JSON object in UTF-8.');
   const bytes = toUtf8(body);
-  const scan = begun === undefined ? scanJson(bytes, rules) : begun.finish(bytes);
+  const text: Piece = begun === undefined && bytes.length <= textBytesMax ? latin1(bytes) : bytes;
+  const scan = begun === undefined ? scanJson(text, rules) : begun.finish(bytes);
   if (!scan.ok) throw new ProxyError('invalid_request', `The request body is not JSON at byte ${scan.offset}: ${scan.reason}.`);
-  if (scan.type !== 'object') return emptyInput(bytes, scan, rules);
+  if (scan.type !== 'object') return emptyInput(text, scan, rules);
 
-  const input = cutMembers(bytes, scan, isEngineKey);
+  const input = cutMembers(text, scan, isEngineKey);
   checkParameters(scan.members, input, rules.parameters);
-  const engineData = rules.context.length === 0 ? noEngineData : engineDataOf(bytes, scan.members, rules.context);
+  const engineData = rules.context.length === 0 ? noEngineData : engineDataOf(text, scan.members, rules.context);
   checkSize(input, engineData, rules.messageBytesMax);
   return { input, engineData };
 }
@@ -47,11 +49,11 @@ function isEngineKey(key: string): boolean {
 }
 
 /** What Python holds for false counts as no parameters; any other value that is no object is refused. */
-function emptyInput(bytes: Buffer, { start, end, type }: ScannedJson, { parameters }: InputRules): InvocationInput {
-  if (!isFalsy(bytes.toString('latin1', start, end))) {
+function emptyInput(text: Piece, { start, end, type }: ScannedJson, { parameters }: InputRules): InvocationInput {
+  if (!isFalsy(latin1(slicePiece(text, start, end)))) {
     throw new ProxyError('invalid_request', `The request body is of type ${type}; send one JSON object.`);
   }
-  const input = jsonTextOf({});
+  const input = trustJsonText('{}');
   checkParameters([], input, parameters);
   return { input, engineData: noEngineData };
 }
@@ -62,14 +64,13 @@ function isFalsy(text: string): boolean {
 }
 
 function checkParameters(members: readonly Member[], input: JsonText, parameters: ParameterCheck): void {
-  const faults = parameters.check(parameterNames(members), () => parseJson(Buffer.from(input).toString()));
+  const faults = parameters.check(parameterNames(members), () => parseJson(utf8Of(input)));
   if (faults.length > 0) throw new ProxyError('invalid_parameters', `The command did not run: ${faults.join('; ')}.`);
 }
 
 function parameterNames(members: readonly Member[]): readonly string[] {
-  const names = new Set<string>();
-  for (const { key } of members) if (!isEngineKey(key)) names.add(key);
-  return [...names];
+  const names = members.flatMap(({ key }) => (isEngineKey(key) ? [] : key));
+  return repeatsKey(members) ? [...new Set(names)] : names;
 }
 
 const engineKeys = {
@@ -80,16 +81,16 @@ const engineKeys = {
   callback_url: ['spiff__callback_url', 'callbackUrl'],
 } as const satisfies Record<ContextName, readonly [key: string, field: keyof EngineData]>;
 
-function engineDataOf(bytes: Buffer, members: readonly Member[], context: readonly ContextName[]): EngineData {
+function engineDataOf(text: Piece, members: readonly Member[], context: readonly ContextName[]): EngineData {
   const engineData: { -readonly [Field in keyof EngineData]: EngineData[Field] } = {};
   for (const name of context) {
     const [key, field] = engineKeys[name];
     const member = members.findLast((candidate) => candidate.key === key);
     if (member === undefined) continue;
-    const text = memberText(bytes, member);
+    const value = memberText(text, member);
     // A callback URL of null counts as not sent (spiff-contract 3.5).
-    if (name === 'callback_url' && Buffer.from(text).toString('latin1') === 'null') continue;
-    engineData[field] = text;
+    if (name === 'callback_url' && utf8Of(value) === 'null') continue;
+    engineData[field] = value;
   }
   return engineData;
 }

@@ -1,6 +1,7 @@
 import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { ProxyError } from '../errors.ts';
+import { bytesOf } from '../lib/pieces.ts';
 import type { Logger } from '../log.ts';
 import type { Answer } from './answer.ts';
 import { type Access, type ApiKeys, apiKeyHeader } from './api-keys.ts';
@@ -107,7 +108,7 @@ function unknownPath(): ProxyError {
 }
 
 function toResponse({ status, contentType, headers = [], head = '', bytes, tail = '' }: Answer): Response {
-  const response = new Response(bytes === undefined ? head + tail : Buffer.concat([Buffer.from(head), bytes, Buffer.from(tail)]), {
+  const response = new Response(bytes === undefined ? head + tail : Buffer.concat([head, bytes, tail].map(bytesOf)), {
     status,
   });
   response.headers.set('Content-Type', contentType);

@@ -6,6 +6,7 @@
 import { ProxyError } from '../errors.ts';
 import { scanMembers } from '../lib/json-scan.ts';
 import type { JsonText } from '../lib/json-text.ts';
+import { bytesOf } from '../lib/pieces.ts';
 import type { Answer } from './answer.ts';
 import { asciiJson } from './ascii-json.ts';
 
@@ -17,7 +18,7 @@ type Members = ReadonlyMap<string, Buffer>;
 /** `logs`: what the proxy has to tell of the invocation; an answer of version 2 has a place for it. */
 export function spiffAnswer(result: JsonText, status: 200 | 202, logs: readonly string[] = []): Answer | ProxyError {
   try {
-    return answerOf(Buffer.from(result.buffer, result.byteOffset, result.length), status, logs);
+    return answerOf(bytesOf(result), status, logs);
   } catch (error) {
     if (error instanceof ProxyError) return error;
     throw error;

@@ -140,6 +140,15 @@ export function nestingLimit(): usize {
   return nestingCapacity;
 }
 
+/** Whether the first `length` bytes of the window are ASCII. */
+export function isAscii(length: usize): bool {
+  const end = windowAt + length;
+  v128.store(end, i8x16.splat(0));
+  let bits = i8x16.splat(0);
+  for (let at = windowAt; at < end; at += 16) bits = v128.or(bits, v128.load(at));
+  return i8x16.bitmask(bits) === 0;
+}
+
 /** Takes the first `length` bytes of the window, all of them or up to the first that is wrong. */
 export function run(length: usize): void {
   const end = windowAt + length;

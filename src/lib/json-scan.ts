@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
+import { byteAt, bytesOf, type Piece, slicePiece } from './pieces.ts';
 import { firstInvalidUtf8, sequenceStart } from './utf8.ts';
 
 export interface ScanOptions {
@@ -63,6 +64,7 @@ interface Machine {
   windowOffset(): number;
   windowSize(): number;
   nestingLimit(): number;
+  isAscii(length: number): number;
   run(length: number): void;
   finish(): number;
 }
@@ -73,7 +75,7 @@ const progressStart = machine.progressOffset();
 const stackStart = machine.stackOffset();
 const progress = new Uint32Array(machine.memory.buffer, progressStart, (stackStart - progressStart) / 4);
 const table = new Uint32Array(machine.memory.buffer, machine.tableOffset(), (machine.windowOffset() - machine.tableOffset()) / 4);
-const window = memory.subarray(machine.windowOffset(), machine.windowOffset() + machine.windowSize());
+const window = Buffer.from(machine.memory.buffer, machine.windowOffset(), machine.windowSize());
 /** The deepest nesting that a scan can be allowed. */
 export const nestingCapacity = machine.nestingLimit();
 
@@ -100,11 +102,66 @@ function loadMachine(): Machine {
 }
 
 /**
- * Checks that bytes are one JSON value (RFC 8259, UTF-8) and finds the members of a top-level object. Builds no values, is linear in
+ * Checks that bytes, or a text of one character a byte, are one JSON value (RFC 8259, UTF-8) and finds the members of a top-level object. Builds no values, is linear in
  * the bytes whatever they hold, and never throws.
  */
-export function scanJson(bytes: Uint8Array, options: ScanOptions): ScanResult {
-  return new GrowingScan(options).finish(bytes);
+export function scanJson(text: Piece, options: ScanOptions): ScanResult {
+  if (typeof text === 'string' && text.length <= window.length) {
+    window.write(text, 'latin1');
+    if (machine.isAscii(text.length) !== 0) return scanWindow(text, options);
+  }
+  return new GrowingScan(options).finish(bytesOf(text));
+}
+
+/** The text, which is ASCII, stands in the window already. */
+function scanWindow(text: string, options: ScanOptions): ScanResult {
+  GrowingScan.makeWay();
+  begin(options);
+  machine.run(text.length);
+  const isWhole = machine.finish() !== 0;
+  if (numberOf('reason') !== 0) return failure(options);
+  if (!isWhole) return endsTooEarly(text);
+  const members: Member[] = [];
+  const end = numberOf('tableLength') * memberFields;
+  for (let at = 0; at < end; at += memberFields) {
+    const memberStart = table[at] as number;
+    const quoted = text.slice(memberStart, table[at + 1]);
+    const key = table[at + 2] === 0 ? quoted.slice(1, -1) : (JSON.parse(quoted) as string);
+    members.push({ key, memberStart, valueStart: table[at + 3] as number, valueEnd: table[at + 4] as number });
+  }
+  return success(text, members);
+}
+
+function begin({ nestingMax, membersMax = membersMaxDefault, allowNonFinite = false }: ScanOptions): void {
+  progress.fill(0);
+  progress[field.nestingMax] = Math.min(nestingMax, nestingCapacity);
+  progress[field.membersMax] = Math.min(membersMax, 0xffff_ffff);
+  progress[field.allowNonFinite] = allowNonFinite ? 1 : 0;
+}
+
+function success(text: Piece, members: readonly Member[]): ScannedJson {
+  const start = numberOf('start');
+  return {
+    ok: true,
+    type: typeAt(text, start),
+    start,
+    end: numberOf('end'),
+    members,
+    hasLineBreak: numberOf('hasLineBreak') !== 0,
+    nonFinite: numberOf('nonFinite') !== 0,
+  };
+}
+
+function failure({ nestingMax, membersMax = membersMaxDefault }: ScanOptions): ScanFailure {
+  const offset = numberOf('failureAt');
+  const reason = numberOf('reason');
+  if (reason === tooDeep) return { ok: false, offset, reason: `it is nested deeper than ${Math.min(nestingMax, nestingCapacity)}` };
+  if (reason === tooManyMembers) return { ok: false, offset, reason: `it has more than ${membersMax} members` };
+  return { ok: false, offset, reason: reasons[reason] as string };
+}
+
+function endsTooEarly({ length }: Piece): ScanFailure {
+  return { ok: false, offset: length, reason: 'it ends too early' };
 }
 
 /** Whose progress is in the machine. There is one machine, which takes turns between the texts that are coming. */
@@ -142,20 +199,17 @@ export class GrowingScan {
     this.#take(bytes);
     const isWhole = machine.finish() !== 0;
     holder = undefined;
-    if (this.#hasFailed) return { ok: false, offset: numberOf('failureAt'), reason: this.#reasonText() };
-    if (!isWhole) return { ok: false, offset: bytes.length, reason: 'it ends too early' };
+    if (this.#hasFailed) return failure(this.#options);
+    if (!isWhole) return endsTooEarly(bytes);
     this.#validate(bytes, bytes.length);
     if (this.#isInvalid) return { ok: false, offset: firstInvalidUtf8(bytes, this.#valid), reason: 'it is not UTF-8' };
-    const start = numberOf('start');
-    return {
-      ok: true,
-      type: typeAt(bytes, start),
-      start,
-      end: numberOf('end'),
-      members: this.#members,
-      hasLineBreak: numberOf('hasLineBreak') !== 0,
-      nonFinite: numberOf('nonFinite') !== 0,
-    };
+    return success(bytes, this.#members);
+  }
+
+  /** Puts aside what another text left in the machine. */
+  static makeWay(): void {
+    if (holder !== undefined) holder.#putAside();
+    holder = undefined;
   }
 
   #take(bytes: Uint8Array): void {
@@ -173,19 +227,11 @@ export class GrowingScan {
 
   #hold(): void {
     if (holder === this) return;
-    if (holder !== undefined) holder.#putAside();
+    GrowingScan.makeWay();
     holder = this;
-    if (this.#aside === undefined) this.#begin();
+    if (this.#aside === undefined) begin(this.#options);
     else memory.set(this.#aside, progressStart);
     this.#aside = undefined;
-  }
-
-  #begin(): void {
-    const { nestingMax, membersMax = membersMaxDefault, allowNonFinite = false } = this.#options;
-    progress.fill(0);
-    progress[field.nestingMax] = Math.min(nestingMax, nestingCapacity);
-    progress[field.membersMax] = Math.min(membersMax, 0xffff_ffff);
-    progress[field.allowNonFinite] = allowNonFinite ? 1 : 0;
   }
 
   #putAside(): void {
@@ -205,14 +251,6 @@ export class GrowingScan {
     if (this.#isInvalid) return;
     if (isUtf8(this.#valid === 0 && end === bytes.length ? bytes : bytes.subarray(this.#valid, end))) this.#valid = end;
     else this.#isInvalid = true;
-  }
-
-  #reasonText(): string {
-    const { nestingMax, membersMax = membersMaxDefault } = this.#options;
-    const reason = numberOf('reason');
-    if (reason === tooDeep) return `it is nested deeper than ${Math.min(nestingMax, nestingCapacity)}`;
-    if (reason === tooManyMembers) return `it has more than ${membersMax} members`;
-    return reasons[reason] as string;
   }
 }
 
@@ -240,7 +278,7 @@ const tooManyMembers = 13;
 
 /** `start` and `end` are outside the quotes. */
 function keyText(bytes: Uint8Array, start: number, end: number, isEscaped: boolean): string {
-  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const buffer = bytesOf(bytes);
   if (isEscaped) return JSON.parse(buffer.toString('utf8', start, end)) as string;
   return buffer.toString('utf8', start + 1, end - 1);
 }
@@ -249,8 +287,8 @@ function keyText(bytes: Uint8Array, start: number, end: number, isEscaped: boole
  * The members of an object within bytes that `scanJson` has accepted, which the object then cannot break; none for any other type.
  * `start` is the offset of its brace; offsets are those of `bytes`.
  */
-export function scanMembers(bytes: Uint8Array, start: number, end: number): readonly Member[] {
-  const scan = scanJson(bytes.subarray(start, end), {
+export function scanMembers(text: Piece, start: number, end: number): readonly Member[] {
+  const scan = scanJson(slicePiece(text, start, end), {
     nestingMax: Number.POSITIVE_INFINITY,
     membersMax: Number.POSITIVE_INFINITY,
     allowNonFinite: true,
@@ -264,8 +302,8 @@ export function scanMembers(bytes: Uint8Array, start: number, end: number): read
   }));
 }
 
-function typeAt(bytes: Uint8Array, start: number): JsonType {
-  switch (bytes[start]) {
+function typeAt(text: Piece, start: number): JsonType {
+  switch (byteAt(text, start)) {
     case 0x7b:
       return 'object';
     case 0x5b:

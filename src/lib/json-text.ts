@@ -1,12 +1,13 @@
 import type { Member, ScannedJson } from './json-scan.ts';
+import { type Piece, slicePiece } from './pieces.ts';
 
-/** UTF-8 bytes that were checked to be one JSON value and hold no line break; they may be spliced into a message as they are. */
-export type JsonText = Uint8Array & { readonly [jsonText]: true };
+/** One JSON value in UTF-8, checked, and without line breaks: it may be spliced into a message as it is. */
+export type JsonText = Piece & { readonly [jsonText]: true };
 declare const jsonText: unique symbol;
 
-/** For bytes that the scanner has checked, or that JSON.stringify made. */
-export function trustJsonText(bytes: Uint8Array): JsonText {
-  return bytes as JsonText;
+/** For what the scanner has checked, or JSON.stringify made. */
+export function trustJsonText(piece: Piece): JsonText {
+  return piece as JsonText;
 }
 
 export function jsonTextOf(value: unknown): JsonText {
@@ -16,11 +17,11 @@ export function jsonTextOf(value: unknown): JsonText {
 /**
  * The text of a scanned object without the members that `drop` names, as one line. A key that occurs twice stands once: in its first
  * place with its last value, as Python’s and JavaScript’s parsers have it. Every other byte stays as it was written.
- * Without anything to change the result is a view of `bytes`, not a copy.
+ * Without anything to change the result is a part of `text`, not a copy.
  */
-export function cutMembers(bytes: Uint8Array, scan: ScannedJson, drop: (key: string) => boolean): JsonText {
+export function cutMembers(text: Piece, scan: ScannedJson, drop: (key: string) => boolean): JsonText {
   const kept = keptMembers(scan.members, drop);
-  if (kept === undefined) return oneLine(bytes.subarray(scan.start, scan.end), scan.hasLineBreak);
+  if (kept === undefined) return oneLine(slicePiece(text, scan.start, scan.end), scan.hasLineBreak);
   const ranges = new Ranges();
   ranges.add(scan.start, scan.members[0]?.memberStart ?? scan.end);
   for (const [position, { place, member }] of kept.entries()) {
@@ -29,7 +30,7 @@ export function cutMembers(bytes: Uint8Array, scan: ScannedJson, drop: (key: str
     ranges.add(member.memberStart, member.valueEnd);
   }
   ranges.add(scan.members.at(-1)?.valueEnd ?? scan.end, scan.end);
-  return oneLine(ranges.copyOf(bytes), scan.hasLineBreak, 'own');
+  return oneLine(ranges.copyOf(text), scan.hasLineBreak, 'own');
 }
 
 interface KeptMember {
@@ -52,24 +53,45 @@ class Ranges {
     this.#ends.push(end);
   }
 
-  copyOf(bytes: Uint8Array): Buffer {
-    return Buffer.concat(this.#starts.map((start, index) => bytes.subarray(start, this.#ends[index])));
+  copyOf(text: Piece): Piece {
+    if (typeof text !== 'string') return Buffer.concat(this.#starts.map((start, index) => text.subarray(start, this.#ends[index])));
+    let copy = '';
+    for (const [index, start] of this.#starts.entries()) copy += text.slice(start, this.#ends[index]);
+    return copy;
   }
 }
 
 /** Undefined when all members stay as they are. */
 function keptMembers(members: readonly Member[], drop: (key: string) => boolean): readonly KeptMember[] | undefined {
+  if (!repeatsKey(members)) {
+    const kept = members.flatMap((member, place) => (drop(member.key) ? [] : { place, member }));
+    return kept.length === members.length ? undefined : kept;
+  }
   const kept = new Map<string, KeptMember>();
   for (const [index, member] of members.entries()) {
     if (!drop(member.key)) kept.set(member.key, { place: kept.get(member.key)?.place ?? index, member });
   }
-  return kept.size === members.length ? undefined : [...kept.values()];
+  return [...kept.values()];
 }
 
-/** A member’s value as one line: a view of `bytes` unless line breaks had to be replaced. */
-export function memberText(bytes: Uint8Array, { valueStart, valueEnd }: Member): JsonText {
-  const text = bytes.subarray(valueStart, valueEnd);
-  return oneLine(text, text.includes(lineFeed) || text.includes(carriageReturn));
+/** Up to so many, comparing each with each is faster than a set. */
+const fewMembers = 8;
+
+/** Whether a key occurs twice. */
+export function repeatsKey(members: readonly Member[]): boolean {
+  if (members.length > fewMembers) return new Set(members.map(({ key }) => key)).size < members.length;
+  return members.some(({ key }, index) => members.findIndex((other) => other.key === key) < index);
+}
+
+/** A member’s value as one line: a part of `text`, not a copy, unless line breaks had to be replaced. */
+export function memberText(text: Piece, { valueStart, valueEnd }: Member): JsonText {
+  const value = slicePiece(text, valueStart, valueEnd);
+  return oneLine(value, holdsLineBreak(value));
+}
+
+function holdsLineBreak(text: Piece): boolean {
+  if (typeof text === 'string') return text.includes('\n') || text.includes('\r');
+  return text.includes(lineFeed) || text.includes(carriageReturn);
 }
 
 const lineFeed = 0x0a;
@@ -77,8 +99,9 @@ const carriageReturn = 0x0d;
 const space = 0x20;
 
 /** Checked JSON has raw line breaks only between tokens, where a space means the same. */
-function oneLine(text: Uint8Array, hasLineBreak: boolean, ownership: 'own' | 'shared' = 'shared'): JsonText {
+function oneLine(text: Piece, hasLineBreak: boolean, ownership: 'own' | 'shared' = 'shared'): JsonText {
   if (!hasLineBreak) return trustJsonText(text);
+  if (typeof text === 'string') return trustJsonText(text.replace(/[\r\n]/g, ' '));
   const line = ownership === 'own' ? text : Buffer.from(text);
   for (let at = 0; at < line.length; at += 1) {
     if (line[at] === lineFeed || line[at] === carriageReturn) line[at] = space;

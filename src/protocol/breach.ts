@@ -1,3 +1,5 @@
+import { type Piece, slicePiece, utf8Of } from '../lib/pieces.ts';
+
 /** Something that the protocol does not allow, in words for an error message. */
 export interface Breach {
   readonly code: 'protocol_violation' | 'invalid_result' | 'result_too_large';
@@ -18,7 +20,7 @@ export const excerptBytes = 1024;
 const stdoutAdvice = 'Print to stderr, or use an SDK, which moves stdout away.';
 
 /** A line that is no message. `written` is all of it, or its beginning. */
-export function notAMessage(written: Uint8Array, mask: Mask, reason: string): Breach {
+export function notAMessage(written: Piece, mask: Mask, reason: string): Breach {
   const message = `The connector wrote to stdout what is no message (${reason}): "${excerptOf(written, mask)}". ${stdoutAdvice}`;
   return { code: 'protocol_violation', message };
 }
@@ -29,10 +31,10 @@ export function tooLarge(messageBytesMax: number, id: string | undefined): Breac
 }
 
 /** The beginning of bytes as printable text: secrets masked first, then control characters and backslashes escaped. */
-export function excerptOf(bytes: Uint8Array, mask: Mask): string {
-  const beginning = Buffer.from(bytes.subarray(0, excerptBytes)).toString();
+export function excerptOf(written: Piece, mask: Mask): string {
+  const beginning = utf8Of(slicePiece(written, 0, excerptBytes));
   const text = mask(beginning);
-  const isCut = text.length > excerptCharactersMax || bytes.length > excerptBytes;
+  const isCut = text.length > excerptCharactersMax || written.length > excerptBytes;
   return escapeUnprintable(text.slice(0, excerptCharactersMax)) + (isCut ? '…' : '');
 }
 

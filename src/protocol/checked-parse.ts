@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { parseJson } from '../lib/json-parse.ts';
 import type { JsonText } from '../lib/json-text.ts';
+import { utf8Of } from '../lib/pieces.ts';
 
 export type Checked<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string };
 
@@ -9,7 +10,7 @@ export type Checked<T> = { readonly ok: true; readonly value: T } | { readonly o
  * could reach the prototype of an object that is made from it, and a number too large for a double, which would become Infinity.
  */
 export function parseChecked<S extends v.GenericSchema>(schema: S, text: JsonText): Checked<v.InferOutput<S>> {
-  const value = parseJson(Buffer.from(text.buffer, text.byteOffset, text.length).toString());
+  const value = parseJson(utf8Of(text));
   const fault = faultOf(value);
   if (fault !== undefined) return { ok: false, reason: fault };
   const parsed = v.safeParse(schema, value, { abortEarly: true });

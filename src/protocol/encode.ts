@@ -1,5 +1,5 @@
 import type { JsonText } from '../lib/json-text.ts';
-import { latin1 } from '../lib/latin1.ts';
+import { byteLengthOf, latin1, type Piece, textBytesMax } from '../lib/pieces.ts';
 
 /** One message, ended by LF. `params` must be what JSON.stringify takes. */
 export function encodeRequest(id: string, method: 'initialize' | 'ping' | 'shutdown', params: object): Buffer {
@@ -37,12 +37,6 @@ export interface EngineData {
 
 const engineDataNames = ['taskData', 'processInstanceId', 'processModelIdentifier', 'taskId', 'callbackUrl'] as const;
 
-/** Up to here one text is cheaper than several buffers. */
-const textBytesMax = 16 * 1024;
-
-/** Bytes, or a text of one character a byte: Node writes such a text without a buffer for it, and texts are put together for nothing. */
-export type Piece = string | Uint8Array;
-
 /** The `invoke` request with the caller’s bytes in it, to be written in order: one text when small, no copy of large values else. */
 export function encodeInvoke(invoke: InvokeFields & { readonly id: string }): readonly Piece[] {
   return join(paramsOf(`{"jsonrpc":"2.0","id":${JSON.stringify(invoke.id)},"method":"invoke","params":`, invoke, '}}\n'));
@@ -77,17 +71,5 @@ function paramsOf(head: string, { command, input, context, engineData }: InvokeF
 
 /** All in one text when that is small; else the caller’s bytes stay as they are. */
 function join(pieces: readonly Piece[]): readonly Piece[] {
-  const isSmall = byteLengthOf(pieces) <= textBytesMax;
-  const texts = pieces.map((piece) => (typeof piece === 'string' ? piece : isSmall ? latin1(piece) : piece));
-  return isSmall ? [texts.join('')] : texts;
-}
-
-export function byteLengthOf(pieces: readonly Piece[]): number {
-  let bytes = 0;
-  for (const piece of pieces) bytes += piece.length;
-  return bytes;
-}
-
-export function bytesOf(piece: Piece): Uint8Array {
-  return typeof piece === 'string' ? Buffer.from(piece, 'latin1') : piece;
+  return byteLengthOf(pieces) <= textBytesMax ? [pieces.map(latin1).join('')] : pieces;
 }

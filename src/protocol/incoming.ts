@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { GrowingScan, type Member, type ScannedJson, type ScanOptions, type ScanResult, scanJson, scanMembers } from '../lib/json-scan.ts';
 import { type JsonText, memberText, trustJsonText } from '../lib/json-text.ts';
+import { utf8Of } from '../lib/pieces.ts';
 import { type Breach, escapeUnprintable, excerptOf, type Mask, notAMessage } from './breach.ts';
 import { type Checked, parseChecked } from './checked-parse.ts';
 import { type LineLimits, messageMembersMax } from './limits.ts';
@@ -66,7 +67,7 @@ export function readLine(line: Buffer, limits: LineLimits, mask: Mask, begun?: B
   if (!scan.ok) return { ok: false, breach: notAMessage(line, mask, `byte ${scan.offset}: ${scan.reason}`) };
   const parts = partsOf(line, scan);
   if (typeof parts === 'string') return violation(parts);
-  if (parts.jsonrpc === undefined || textOf(parts.jsonrpc) !== '"2.0"') return violation('without the member "jsonrpc": "2.0"');
+  if (parts.jsonrpc === undefined || utf8Of(parts.jsonrpc) !== '"2.0"') return violation('without the member "jsonrpc": "2.0"');
   if (parts.method !== undefined) return readNotification(parts.method, { parts, limits, mask, lineBytes: line.length, scan });
   return readAnswer(parts, { line, scan, mask });
 }
@@ -84,6 +85,27 @@ function plainStart(line: Buffer): { readonly id: string; readonly start: number
   const id = plainId(line, idStart);
   if (id === undefined || !holdsAt(line, layout.head, 0) || !holdsAt(line, layout.middle, idStart + id.length)) return undefined;
   return { id, start: idStart + id.length + layout.middle.length };
+}
+
+/** A small line that is laid out as usual, as a text of one character a byte; undefined: to be read the long way round. */
+export function readPlainText(line: string, limits: LineLimits): Incoming | undefined {
+  const layout = layouts[line.charCodeAt(11) === 0x20 ? 1 : 0];
+  if (!line.startsWith(layout.head)) return undefined;
+  const idEnd = line.indexOf('"', layout.head.length);
+  const id = line.slice(layout.head.length, idEnd);
+  if (!isPlainId(id) || !line.startsWith(layout.middle, idEnd)) return undefined;
+  const end = line.length - (line.endsWith('\r') ? 2 : 1);
+  if (line.charCodeAt(end) !== 0x7d) return undefined;
+  const value = line.slice(idEnd + layout.middle.length, end);
+  const scan = scanJson(value, resultOptions(limits));
+  if (!scan.ok || scan.start !== 0 || scan.hasLineBreak) return undefined;
+  return { type: 'result', id, result: trustJsonText(value.slice(0, scan.end)), members: scan.members, lineBytes: line.length };
+}
+
+function isPlainId(id: string): boolean {
+  if (id.length === 0 || id.length > idCharactersMax) return false;
+  for (let at = 0; at < id.length; at += 1) if (!isIdByte(id.charCodeAt(at))) return false;
+  return true;
 }
 
 function readPlainAnswer(line: Buffer, limits: LineLimits, begun: BegunLine | undefined): Incoming | undefined {
@@ -160,8 +182,8 @@ function readNotification(methodText: JsonText, { parts, limits, mask, lineBytes
   if (parts.id !== undefined) return violation('that is a request; a connector may send only the notifications log and progress');
   if (lineBytes > limits.notificationBytesMax) return violation(`that is a notification of more than ${limits.notificationBytesMax} bytes`);
   if (scan.nonFinite) return violation('that is a notification with NaN or Infinity, which are not JSON');
-  const params = parts.params ?? trustJsonText(Buffer.from('{}'));
-  switch (textOf(methodText)) {
+  const params = parts.params ?? trustJsonText('{}');
+  switch (utf8Of(methodText)) {
     case '"log"':
       return notification('log', parseChecked(LogParamsSchema, params), (value) => ({
         type: 'notification',
@@ -190,7 +212,7 @@ interface AnswerScene {
 
 function readAnswer({ id: idText, result, error }: Parts, { line, scan, mask }: AnswerScene): LineReading {
   if (idText === undefined) return violation('with neither an id nor a method');
-  if (textOf(idText) === 'null' && error !== undefined) {
+  if (utf8Of(idText) === 'null' && error !== undefined) {
     return violation(`that answers no request (id null): it could not read what it was sent: ${excerptOf(error, mask)}`);
   }
   const id = parseChecked(idSchema, idText);
@@ -228,8 +250,4 @@ function readErrorObject(text: JsonText): ErrorReply | string {
 function violation(what: string, id?: string): { readonly ok: false; readonly breach: Breach } {
   const message = `The connector wrote a message ${what}. See docs/protocol.md.`;
   return { ok: false, breach: { code: 'protocol_violation', message, ...(id === undefined ? {} : { id }) } };
-}
-
-function textOf(text: JsonText): string {
-  return Buffer.from(text.buffer, text.byteOffset, text.length).toString();
 }

@@ -1,6 +1,7 @@
 import { GrowingBuffer } from '../lib/growing-buffer.ts';
+import { bytesOf, textBytesMax } from '../lib/pieces.ts';
 import { type Breach, excerptBytes, type Mask, notAMessage, tooLarge } from './breach.ts';
-import { type BegunLine, beginLine, goOnWithLine, type Incoming, idOfBeginning, readLine } from './incoming.ts';
+import { type BegunLine, beginLine, goOnWithLine, type Incoming, idOfBeginning, readLine, readPlainText } from './incoming.ts';
 import type { LineLimits } from './limits.ts';
 
 export type { Breach } from './breach.ts';
@@ -44,12 +45,12 @@ export class LineReader {
   /** `chunk` becomes the reader’s own. */
   push(chunk: Uint8Array): void {
     // As a Buffer, whose search for one byte is the machine’s memchr.
-    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    const bytes = bytesOf(chunk);
     let from = 0;
     while (!this.#isStopped && from < bytes.length) {
       const at = bytes.indexOf(lineFeed, from);
       const end = at === -1 ? bytes.length : at;
-      this.#part(bytes.subarray(from, end), at === -1);
+      if (at === -1 || !this.#takeText(bytes, from, end)) this.#part(bytes.subarray(from, end), at === -1);
       from = end + 1;
     }
   }
@@ -67,6 +68,16 @@ export class LineReader {
   stop(): void {
     this.#isStopped = true;
     this.#clear();
+  }
+
+  /** Takes a small line that came in one chunk and is a plain answer, which nearly every one is; else it is to be taken as bytes. */
+  #takeText(bytes: Buffer, start: number, end: number): boolean {
+    if (this.#line.length > 0 || end - start > Math.min(textBytesMax, this.#limits.messageBytesMax)) return false;
+    const answer = readPlainText(bytes.toString('latin1', start, end), this.#limits);
+    if (answer === undefined) return false;
+    this.#blankLines = 0;
+    this.#handlers.message(answer);
+    return true;
   }
 
   #part(part: Buffer, isUnfinished: boolean): void {

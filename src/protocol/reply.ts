@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { type Member, scanJson } from '../lib/json-scan.ts';
 import { type JsonText, memberText, trustJsonText } from '../lib/json-text.ts';
+import { byteAt, type Piece, utf8Of } from '../lib/pieces.ts';
 import { type Breach, escapeUnprintable, type Mask, notAMessage, tooLarge } from './breach.ts';
 import { type Checked, parseChecked } from './checked-parse.ts';
 import { type ErrorReply, nonFiniteResult } from './incoming.ts';
@@ -49,7 +50,7 @@ export interface OneshotLimits {
  * of `result` when they are known already, which saves a scan.
  */
 export function readReply(result: JsonText, members?: readonly Member[]): ReplyReading {
-  if (result[0] !== 0x7b) return invalid('it is not an object with "body" or "spiff"');
+  if (byteAt(result, 0) !== 0x7b) return invalid('it is not an object with "body" or "spiff"');
   const [only] = members ?? [];
   // What most commands answer, and nothing in it to check.
   if (only?.key === 'body' && members?.length === 1) {
@@ -69,7 +70,7 @@ export function readReply(result: JsonText, members?: readonly Member[]): ReplyR
   if (body === undefined && !accepted) return invalid('it has neither "body" nor "spiff"');
   const reply: Reply = {
     type: 'body',
-    body: body ?? trustJsonText(Buffer.from('null')),
+    body: body ?? trustJsonText('null'),
     logs,
     ...(mimetype === undefined ? {} : { mimetype }),
     ...(httpStatus === undefined ? {} : { httpStatus }),
@@ -83,7 +84,7 @@ const noLogs: readonly string[] = [];
 export function readError({ message, data }: ErrorReply): ConnectorError {
   if (data === undefined) return { errorCode: 'connector_failed', message };
   // What a library puts there on its own, a traceback say, is worth showing.
-  if (data[0] !== 0x7b) return { errorCode: 'connector_failed', message, detail: data };
+  if (byteAt(data, 0) !== 0x7b) return { errorCode: 'connector_failed', message, detail: data };
   return errorOf(message, textsByKey(data, undefined));
 }
 
@@ -125,7 +126,7 @@ function readOneshotError(error: JsonText): OneshotReading {
 }
 
 /** Members by key, the last of a key that occurs twice, as text; or what is wrong with them. */
-function textsByKey(text: Uint8Array, known: readonly Member[] | undefined): Texts | string {
+function textsByKey(text: Piece, known: readonly Member[] | undefined): Texts | string {
   const scan = known === undefined ? scanJson(text, { nestingMax: Number.POSITIVE_INFINITY, membersMax: messageMembersMax }) : undefined;
   if (scan?.ok === false) return scan.reason;
   const texts = new Map((known ?? scan?.members ?? []).map((member) => [member.key, memberText(text, member)]));
@@ -144,7 +145,7 @@ function parseFields<S extends v.GenericSchema>(schema: S, names: readonly strin
   const present = names.filter((name) => texts.has(name));
   const tooLong = present.find((name) => (texts.get(name)?.length ?? 0) > replyFieldBytesMax);
   if (tooLong !== undefined) return { ok: false, reason: `"${tooLong}" has more than ${replyFieldBytesMax} bytes` };
-  const text = `{${present.map((name) => `"${name}":${Buffer.from(texts.get(name) ?? []).toString()}`).join(',')}}`;
+  const text = `{${present.map((name) => `"${name}":${utf8Of(texts.get(name) ?? '')}`).join(',')}}`;
   return parseChecked(schema, trustJsonText(Buffer.from(text)));
 }
 

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 import { giveBack } from '../lib/owned-memory.ts';
-import { byteLengthOf, bytesOf, type Piece } from '../protocol/encode.ts';
+import { byteLengthOf, bytesOf, type Piece } from '../lib/pieces.ts';
 
 /** Above this many bytes a batch of texts and buffers is written with writev; below, copying it together is cheaper. */
 const concatBytesMax = 32 * 1024;

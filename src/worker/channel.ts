@@ -1,7 +1,8 @@
 import type { ProxyError } from '../errors.ts';
 import { ByteBudget } from '../lib/byte-budget.ts';
+import { byteLengthOf } from '../lib/pieces.ts';
 import { Slots } from '../lib/slots.ts';
-import { byteLengthOf, encodeInvoke, encodeNotification, encodeRequest, type InvokeFields } from '../protocol/encode.ts';
+import { encodeInvoke, encodeNotification, encodeRequest, type InvokeFields } from '../protocol/encode.ts';
 import { lineLimitsDefault } from '../protocol/limits.ts';
 import { type Breach, type Incoming, LineReader } from '../protocol/lines.ts';
 import type { ConnectorProcess } from '../runner/runner.ts';

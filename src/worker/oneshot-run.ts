@@ -1,7 +1,8 @@
 import { ProxyError } from '../errors.ts';
 import { settlesWithin } from '../lib/pause.ts';
+import { byteLengthOf } from '../lib/pieces.ts';
 import { TimeLimit } from '../lib/time-limit.ts';
-import { byteLengthOf, encodeOneshot } from '../protocol/encode.ts';
+import { encodeOneshot } from '../protocol/encode.ts';
 import { readOneshot } from '../protocol/reply.ts';
 import type { ConnectorProcess, ProcessExit, ProcessNotice } from '../runner/runner.ts';
 import { BatchedWriter } from './batched-writer.ts';

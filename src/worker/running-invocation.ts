@@ -1,6 +1,7 @@
 import { ProxyError } from '../errors.ts';
 import type { Deadline, Deadlines, Expirable } from '../lib/deadlines.ts';
 import { type JsonText, jsonTextOf, trustJsonText } from '../lib/json-text.ts';
+import { utf8Of } from '../lib/pieces.ts';
 import type { ConnectorError, Reply } from '../protocol/reply.ts';
 import type { Invocation, Outcome, Phases } from './invocation.ts';
 import { InvocationLogs } from './invocation-logs.ts';
@@ -142,7 +143,7 @@ const noticesMax = 3;
 
 /** A value that masking would break is told as text. */
 function maskedJson(json: JsonText, mask: (text: string) => string): JsonText {
-  const text = Buffer.from(json).toString('utf8');
+  const text = utf8Of(json);
   const masked = mask(text);
   if (masked === text) return json;
   try {

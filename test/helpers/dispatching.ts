@@ -6,6 +6,7 @@ import { createDispatcher, type DispatcherOptions } from '../../src/dispatch/cre
 import type { Dispatcher } from '../../src/dispatch/dispatcher.ts';
 import type { AvailableConnector } from '../../src/dispatch/worker-options.ts';
 import { jsonTextOf } from '../../src/lib/json-text.ts';
+import { utf8Of } from '../../src/lib/pieces.ts';
 import type { LogFields, Logger } from '../../src/log.ts';
 import type { CommandName, ConnectorName } from '../../src/manifest/names.ts';
 import { createSubprocessRunner } from '../../src/runner/subprocess.ts';
@@ -155,7 +156,7 @@ export function invocation(command: string, input: unknown = {}, parts: Invocati
 /** The body of a success, parsed. */
 export function bodyOf(outcome: Outcome): unknown {
   if (outcome.type === 'failure' || outcome.reply.type !== 'body') throw new Error(`not a body: ${describe(outcome)}`);
-  return JSON.parse(Buffer.from(outcome.reply.body).toString());
+  return JSON.parse(utf8Of(outcome.reply.body));
 }
 
 /** Code and message of a failure. */

@@ -4,13 +4,14 @@ import { errorCodes, errorTable, ProxyError } from '../../../src/errors.ts';
 import type { Answer } from '../../../src/http/answer.ts';
 import { errorEnding, failureStatus, outcomeEnding } from '../../../src/http/envelope.ts';
 import { jsonTextOf, trustJsonText } from '../../../src/lib/json-text.ts';
+import { utf8Of } from '../../../src/lib/pieces.ts';
 import type { Failure, InvocationId, Reply } from '../../../src/worker/invocation.ts';
 import { phases } from './served-app.ts';
 
 const id = '0f0e' as InvocationId;
 
 function bodyOf({ head = '', bytes = Buffer.alloc(0), tail = '' }: Answer): string {
-  return head + Buffer.from(bytes).toString() + tail;
+  return head + utf8Of(bytes) + tail;
 }
 
 function success(reply: Partial<Reply & { type: 'body' }>): Answer {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
 import { ProxyError } from '../../../src/errors.ts';
 import { hashApiKey } from '../../../src/http/api-keys.ts';
+import { utf8Of } from '../../../src/lib/pieces.ts';
 import type { Invocation, Outcome } from '../../../src/worker/invocation.ts';
 import { echo, phases, serveApp, spiff } from './served-app.ts';
 
@@ -154,7 +155,7 @@ describe('the body', () => {
     await using app = await serveApp();
     const answer = await app.invoke(body);
     expect(answer.status).toBe(200);
-    expect(Buffer.from(app.invocations[0]?.input ?? []).toString()).toBe(input);
+    expect(utf8Of(app.invocations[0]?.input ?? '')).toBe(input);
     expect(bodyOf(answer)).toBe(input);
   });
 
@@ -215,7 +216,7 @@ describe('the body', () => {
     });
     await app.invoke(`{${engine}}`);
     const texts = app.invocations.map(({ engineData }) =>
-      Object.fromEntries(Object.entries(engineData).map(([name, text]) => [name, Buffer.from(text).toString()])),
+      Object.fromEntries(Object.entries(engineData).map(([name, text]) => [name, utf8Of(text)])),
     );
     expect(texts).toEqual([
       {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Answer } from '../../../src/http/answer.ts';
 import { spiffAnswer } from '../../../src/http/spiff-result.ts';
 import { trustJsonText } from '../../../src/lib/json-text.ts';
+import { utf8Of } from '../../../src/lib/pieces.ts';
 
 function answerOf(text: string, status: 200 | 202 = 200): Answer | Error {
   return spiffAnswer(trustJsonText(Buffer.from(text)), status);
@@ -9,7 +10,7 @@ function answerOf(text: string, status: 200 | 202 = 200): Answer | Error {
 
 function bodyOf(answer: Answer | Error): string {
   if (answer instanceof Error) throw answer;
-  return `${answer.head ?? ''}${Buffer.from(answer.bytes ?? []).toString()}${answer.tail ?? ''}`;
+  return `${answer.head ?? ''}${utf8Of(answer.bytes ?? '')}${answer.tail ?? ''}`;
 }
 
 const response = '"command_response": {"body": [1.0, 12345678901234567890, "\\ud800"], "http_status": 404}';

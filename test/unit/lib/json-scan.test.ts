@@ -6,12 +6,21 @@ import {
   nestingCapacity,
   type ScannedJson,
   type ScanOptions,
-  scanJson,
+  type ScanResult,
   scanMembers,
+  scanJson as scanPiece,
 } from '../../../src/lib/json-scan.ts';
+import { latin1 } from '../../../src/lib/pieces.ts';
 import { jsonKeys, jsonTexts, misaligned, mutatedJson, parsesAsJson, trimJson } from '../../helpers/json-arbitraries.ts';
 
 const deep: ScanOptions = { nestingMax: 1000 };
+
+/** The scan of the bytes; that of the same as a text of one character a byte must be equal. */
+function scanJson(bytes: Uint8Array, options: ScanOptions): ScanResult {
+  const scan = scanPiece(bytes, options);
+  expect(scanPiece(latin1(bytes), options)).toEqual(scan);
+  return scan;
+}
 
 function scanned(text: string | Uint8Array, options: ScanOptions = deep): ScannedJson {
   const scan = scanJson(Buffer.from(text), options);

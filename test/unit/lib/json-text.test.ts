@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type ScannedJson, scanJson } from '../../../src/lib/json-scan.ts';
-import { cutMembers, memberText } from '../../../src/lib/json-text.ts';
+import { cutMembers, memberText, repeatsKey } from '../../../src/lib/json-text.ts';
+import { latin1, utf8Of } from '../../../src/lib/pieces.ts';
 import { jsonKeys, jsonTexts, trimJson } from '../../helpers/json-arbitraries.ts';
 
 function scanned(bytes: Uint8Array): ScannedJson {
@@ -12,7 +13,10 @@ function scanned(bytes: Uint8Array): ScannedJson {
 
 function cut(text: string, drop: (key: string) => boolean = () => false): string {
   const bytes = Buffer.from(text);
-  return Buffer.from(cutMembers(bytes, scanned(bytes), drop)).toString();
+  const scan = scanned(bytes);
+  const rest = utf8Of(cutMembers(bytes, scan, drop));
+  expect(utf8Of(cutMembers(latin1(bytes), scan, drop)), 'the same of a text').toBe(rest);
+  return rest;
 }
 
 const isEngineData = (key: string) => key.startsWith('spiff__');
@@ -44,8 +48,8 @@ describe('cutMembers', () => {
   test('nothing to change gives a view, not a copy, and the caller’s bytes are never written to', () => {
     const bytes = Buffer.from(' {"a": 1}\n');
     const text = cutMembers(bytes, { ...scanned(bytes), hasLineBreak: false }, () => false);
-    expect(text.buffer).toBe(bytes.buffer);
-    expect(Buffer.from(text).toString()).toBe('{"a": 1}');
+    expect(text).toMatchObject({ buffer: bytes.buffer });
+    expect(utf8Of(text)).toBe('{"a": 1}');
     const pretty = Buffer.from('{\n"a":1}');
     cutMembers(pretty, scanned(pretty), () => false);
     expect(pretty.toString()).toBe('{\n"a":1}');
@@ -62,7 +66,7 @@ describe('cutMembers', () => {
         const expected = new Map(members.map(([key, value]) => [JSON.parse(key) as string, trimJson(value).replace(/[\r\n]/g, ' ')]));
         for (const key of [...expected.keys()]) if (drop(key)) expected.delete(key);
         const bytes = Buffer.from(result);
-        const found = scanned(bytes).members.map((member) => [member.key, Buffer.from(memberText(bytes, member)).toString()]);
+        const found = scanned(bytes).members.map((member) => [member.key, utf8Of(memberText(bytes, member))]);
         expect(found).toEqual([...expected]);
       }),
       { numRuns: 200 },
@@ -71,7 +75,7 @@ describe('cutMembers', () => {
 
   test('cuts 8 MB of engine data without parsing it', () => {
     const bytes = Buffer.from(`{"a":1,"spiff__task_data":{"rows":[${'{"x":"0123456789"},'.repeat(400_000)}null]}}`);
-    expect(Buffer.from(cutMembers(bytes, scanned(bytes), isEngineData)).toString()).toBe('{"a":1}');
+    expect(utf8Of(cutMembers(bytes, scanned(bytes), isEngineData))).toBe('{"a":1}');
   });
 
   test('many members, all twice, take linear time', () => {
@@ -86,9 +90,19 @@ describe('memberText', () => {
     const bytes = Buffer.from('{"a": [1, 2.0], "b": {\n"c": "\\n"\r\n}}');
     const [a, b] = scanned(bytes).members;
     const text = memberText(bytes, a!);
-    expect(Buffer.from(text).toString()).toBe('[1, 2.0]');
-    expect(text.buffer).toBe(bytes.buffer);
-    expect(Buffer.from(memberText(bytes, b!)).toString()).toBe('{ "c": "\\n"  }');
+    expect(utf8Of(text)).toBe('[1, 2.0]');
+    expect(text).toMatchObject({ buffer: bytes.buffer });
+    expect(utf8Of(memberText(bytes, b!))).toBe('{ "c": "\\n"  }');
+    expect(memberText(latin1(bytes), a!)).toBe('[1, 2.0]');
+    expect(memberText(latin1(bytes), b!)).toBe('{ "c": "\\n"  }');
     expect(bytes.includes(0x0a)).toBe(true);
+  });
+});
+
+describe('repeatsKey', () => {
+  test.each([2, 8, 9, 100])('tells whether one of %d keys occurs twice', (count) => {
+    const members = Array.from({ length: count }, (_, index) => ({ key: `k${index}`, memberStart: 0, valueStart: 0, valueEnd: 0 }));
+    expect(repeatsKey(members)).toBe(false);
+    expect(repeatsKey([...members.slice(1), members.at(-1)!])).toBe(true);
   });
 });

@@ -1,15 +1,8 @@
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { type JsonText, trustJsonText } from '../../../src/lib/json-text.ts';
-import {
-  bytesOf,
-  encodeInvoke,
-  encodeNotification,
-  encodeOneshot,
-  encodeRequest,
-  type InvokeFields,
-  type Piece,
-} from '../../../src/protocol/encode.ts';
+import { bytesOf, type Piece } from '../../../src/lib/pieces.ts';
+import { encodeInvoke, encodeNotification, encodeOneshot, encodeRequest, type InvokeFields } from '../../../src/protocol/encode.ts';
 import { OneshotDocumentSchema, ProxyMessageSchema } from '../../../src/protocol/messages.ts';
 
 function json(text: string): JsonText {

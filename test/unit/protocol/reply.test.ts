@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type JsonText, trustJsonText } from '../../../src/lib/json-text.ts';
+import { utf8Of } from '../../../src/lib/pieces.ts';
 import { type Incoming, LineReader, lineLimitsDefault } from '../../../src/protocol/lines.ts';
 import { type OneshotReading, type ReplyReading, readError, readInitialize, readOneshot, readReply } from '../../../src/protocol/reply.ts';
 
@@ -58,7 +59,7 @@ describe('readReply', () => {
     const body = `[${'{"__proto__":[]},'.repeat(100_000)}1e999]`;
     const reading = readReply(json(`{"body":${body}}`));
     if (!reading.ok || reading.reply.type !== 'body') throw new Error('refused');
-    expect(Buffer.from(reading.reply.body).toString()).toBe(body);
+    expect(utf8Of(reading.reply.body)).toBe(body);
   });
 
   test('uses the members that the line reader found', () => {

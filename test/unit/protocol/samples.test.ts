@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { jsonTextOf } from '../../../src/lib/json-text.ts';
-import { bytesOf, encodeInvoke, encodeOneshot, encodeRequest, type InvokeFields } from '../../../src/protocol/encode.ts';
+import { bytesOf, utf8Of } from '../../../src/lib/pieces.ts';
+import { encodeInvoke, encodeOneshot, encodeRequest, type InvokeFields } from '../../../src/protocol/encode.ts';
 import { type Incoming, LineReader, lineLimitsDefault } from '../../../src/protocol/lines.ts';
 import { readInitialize, readOneshot, readReply } from '../../../src/protocol/reply.ts';
 
@@ -53,7 +54,7 @@ describe('the connectors that docs/protocol.md shows', () => {
     expect(readInitialize(results[0]!.result)).toMatchObject({ ok: true, result: { commands: [{ name: 'Shout' }] } });
     const reading = readReply(results[2]!.result);
     if (!reading.ok || reading.reply.type !== 'body') throw new Error('no body');
-    expect(JSON.parse(Buffer.from(reading.reply.body).toString())).toBe('GRÖSSER "X"');
+    expect(JSON.parse(utf8Of(reading.reply.body))).toBe('GRÖSSER "X"');
   });
 
   test.each([
