@@ -69,7 +69,8 @@ function checkParameters(members: readonly Member[], input: JsonText, parameters
 }
 
 function parameterNames(members: readonly Member[]): readonly string[] {
-  const names = members.flatMap(({ key }) => (isEngineKey(key) ? [] : key));
+  const names: string[] = [];
+  for (const { key } of members) if (!isEngineKey(key)) names.push(key);
   return repeatsKey(members) ? [...new Set(names)] : names;
 }
 

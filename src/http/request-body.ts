@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ProxyError } from '../errors.ts';
-import type { Deadlines } from '../lib/deadlines.ts';
+import type { Deadline, Deadlines, Expirable } from '../lib/deadlines.ts';
 import { GrowingBuffer } from '../lib/growing-buffer.ts';
 import { GrowingScan, type ScanOptions } from '../lib/json-scan.ts';
 import { utf8MarkBytes } from './text-encoding.ts';
@@ -29,72 +29,123 @@ export interface ReceivedBody {
  * The whole body of a request as one buffer, with the scan of it where it is large. Rejects with `payload_too_large` as soon as it is known to be too large, without reading
  * on; with `request_timeout`; with `cancelled` when the client goes away.
  */
-export function readBody({ incoming, outgoing, limits, scanOptions, deadlines }: BodyOptions): Promise<ReceivedBody> {
-  const { promise, resolve, reject } = Promise.withResolvers<ReceivedBody>();
-  const gathered = gatherChunks(incoming.headers['content-length'], limits.bodyBytesMax, scanOptions);
-  if (gathered.isTooLarge()) return Promise.reject(tooLarge(limits));
-
-  let isOver = false;
-  const onData = (chunk: Buffer): void => {
-    if (isOver) return;
-    gathered.add(chunk);
-    if (gathered.isTooLarge()) fail(tooLarge(limits));
-  };
-  const onEnd = (): void => {
-    if (isOver) return;
-    stop();
-    resolve(gathered.whole());
-  };
-  const onClose = (): void => {
-    if (isOver) return;
-    fail(new ProxyError('cancelled', 'The client went away before its request body was complete; the command did not run.'));
-  };
-  // The listeners stay: they go with the request, and taking four of them off costs more than the flag.
-  const stop = (): void => {
-    isOver = true;
-    deadlines.cancel(deadline);
-  };
-  const fail = (error: ProxyError): void => {
-    stop();
-    incoming.pause();
-    reject(error);
-  };
-  const deadline = deadlines.add(performance.now() + limits.bodyTimeoutMs, { expire: () => fail(tooSlow(limits)) });
-  // A client that asked first is told to send only now that its body is wanted.
-  if (incoming.headers.expect !== undefined) outgoing.writeContinue();
-  incoming.on('data', onData).on('end', onEnd).on('error', onClose).on('close', onClose);
-  return promise;
+export function readBody(options: BodyOptions): Promise<ReceivedBody> {
+  const { incoming, outgoing, limits } = options;
+  if (declaredBytes(incoming) > limits.bodyBytesMax) return Promise.reject(tooLarge(limits));
+  return new Promise((resolve, reject) => {
+    const body = new IncomingBody(options, resolve, reject);
+    // A client that asked first is told to send only now that its body is wanted.
+    if (incoming.headers.expect !== undefined) outgoing.writeContinue();
+    const onClose = (): void => body.leave();
+    // The listeners stay: they go with the request, and taking four of them off costs more than a flag.
+    incoming
+      .on('data', (chunk: Buffer) => body.add(chunk))
+      .on('end', () => body.end())
+      .on('error', onClose)
+      .on('close', onClose);
+  });
 }
 
-interface GatheredChunks {
-  /** Whether what came, or what the Content-Length announces, is over the bound. */
-  isTooLarge(): boolean;
-  add(chunk: Buffer): void;
-  whole(): ReceivedBody;
+function declaredBytes({ headers }: IncomingMessage): number {
+  return Number(headers['content-length'] ?? 0);
 }
 
-/** A body in one chunk, which is nearly every one, is neither copied nor scanned here. */
-function gatherChunks(contentLength: string | undefined, bytesMax: number, scanOptions: ScanOptions): GatheredChunks {
-  const declared = Number(contentLength ?? 0);
-  const gathered = new GrowingBuffer(bytesMax, declared);
-  let scan: GrowingScan | undefined;
-  let markBytes: number | undefined;
-  return {
-    isTooLarge: () => declared > bytesMax || gathered.length > bytesMax,
-    add(chunk) {
-      const isFirst = gathered.length === 0;
-      gathered.append(chunk);
-      // The first four bytes tell the encoding.
-      if (isFirst || gathered.length < 4 || gathered.length > bytesMax) return;
-      const bytes = gathered.whole();
-      if (scan === undefined) {
-        markBytes = utf8MarkBytes(bytes);
-        scan = new GrowingScan(scanOptions);
-      }
-      if (markBytes !== undefined) scan.advance(bytes.subarray(markBytes));
-    },
-    whole: () => ({ bytes: gathered.whole(), scan }),
-  };
+/** A body on its way: settled once, by its end, its size, its deadline, or the client’s leaving. */
+class IncomingBody implements Expirable {
+  readonly #options: BodyOptions;
+  readonly #resolve: (body: ReceivedBody) => void;
+  readonly #reject: (error: ProxyError) => void;
+  readonly #deadline: Deadline;
+  #isOver = false;
+  /** A body in one chunk, which is nearly every one, is neither copied nor scanned here. */
+  #only: Buffer | undefined;
+  #chunks: GatheredChunks | undefined;
+
+  constructor(options: BodyOptions, resolve: (body: ReceivedBody) => void, reject: (error: ProxyError) => void) {
+    this.#options = options;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#deadline = options.deadlines.add(performance.now() + options.limits.bodyTimeoutMs, this);
+  }
+
+  add(chunk: Buffer): void {
+    if (this.#isOver) return;
+    if (this.#only === undefined && this.#chunks === undefined) this.#only = chunk;
+    else this.#gather(chunk);
+    const length = this.#chunks?.length ?? chunk.length;
+    const { limits } = this.#options;
+    if (length > limits.bodyBytesMax) this.#fail(tooLarge(limits));
+  }
+
+  end(): void {
+    if (this.#isOver) return;
+    this.#stop();
+    this.#resolve(this.#chunks?.whole() ?? { bytes: this.#only ?? Buffer.of() });
+  }
+
+  expire(): void {
+    this.#fail(tooSlow(this.#options.limits));
+  }
+
+  leave(): void {
+    if (this.#isOver) return;
+    this.#fail(new ProxyError('cancelled', 'The client went away before its request body was complete; the command did not run.'));
+  }
+
+  #gather(chunk: Buffer): void {
+    const { incoming, limits, scanOptions } = this.#options;
+    this.#chunks ??= new GatheredChunks(limits.bodyBytesMax, declaredBytes(incoming), scanOptions);
+    if (this.#only !== undefined) this.#chunks.add(this.#only);
+    this.#only = undefined;
+    this.#chunks.add(chunk);
+  }
+
+  #stop(): void {
+    this.#isOver = true;
+    this.#options.deadlines.cancel(this.#deadline);
+  }
+
+  #fail(error: ProxyError): void {
+    this.#stop();
+    this.#options.incoming.pause();
+    this.#reject(error);
+  }
+}
+
+/** A body in several chunks, scanned while it comes. */
+class GatheredChunks {
+  readonly #bytesMax: number;
+  readonly #scanOptions: ScanOptions;
+  readonly #gathered: GrowingBuffer;
+  #scan: GrowingScan | undefined;
+  #markBytes: number | undefined;
+
+  constructor(bytesMax: number, declaredBytes: number, scanOptions: ScanOptions) {
+    this.#bytesMax = bytesMax;
+    this.#scanOptions = scanOptions;
+    this.#gathered = new GrowingBuffer(bytesMax, declaredBytes);
+  }
+
+  get length(): number {
+    return this.#gathered.length;
+  }
+
+  add(chunk: Buffer): void {
+    const isFirst = this.#gathered.length === 0;
+    this.#gathered.append(chunk);
+    // The first four bytes tell the encoding.
+    if (isFirst || this.length < 4 || this.length > this.#bytesMax) return;
+    const bytes = this.#gathered.whole();
+    if (this.#scan === undefined) {
+      this.#markBytes = utf8MarkBytes(bytes);
+      this.#scan = new GrowingScan(this.#scanOptions);
+    }
+    if (this.#markBytes !== undefined) this.#scan.advance(bytes.subarray(this.#markBytes));
+  }
+
+  whole(): ReceivedBody {
+    return { bytes: this.#gathered.whole(), scan: this.#scan };
+  }
 }
 
 function tooLarge({ bodyBytesMax }: BodyLimits): ProxyError {

@@ -32,7 +32,7 @@ interface Encoding {
 const plain: Encoding = { type: 'utf-8', markBytes: 0 };
 
 function encodingOf(bytes: Buffer): Encoding {
-  const [a, b, c, d] = bytes;
+  const { 0: a, 1: b, 2: c, 3: d } = bytes;
   // The usual body: `{` and then something that is no zero byte.
   if (a === 0x7b && b !== 0) return plain;
   if (a === 0xef && b === 0xbb && c === 0xbf) return { type: 'utf-8', markBytes: 3 };

@@ -63,15 +63,18 @@ class Ranges {
 
 /** Undefined when all members stay as they are. */
 function keptMembers(members: readonly Member[], drop: (key: string) => boolean): readonly KeptMember[] | undefined {
-  if (!repeatsKey(members)) {
-    const kept = members.flatMap((member, place) => (drop(member.key) ? [] : { place, member }));
-    return kept.length === members.length ? undefined : kept;
-  }
+  if (!repeatsKey(members)) return members.some(({ key }) => drop(key)) ? keptInPlace(members, drop) : undefined;
   const kept = new Map<string, KeptMember>();
   for (const [index, member] of members.entries()) {
     if (!drop(member.key)) kept.set(member.key, { place: kept.get(member.key)?.place ?? index, member });
   }
   return [...kept.values()];
+}
+
+function keptInPlace(members: readonly Member[], drop: (key: string) => boolean): readonly KeptMember[] {
+  const kept: KeptMember[] = [];
+  for (const [place, member] of members.entries()) if (!drop(member.key)) kept.push({ place, member });
+  return kept;
 }
 
 /** Up to so many, comparing each with each is faster than a set. */
@@ -80,7 +83,11 @@ const fewMembers = 8;
 /** Whether a key occurs twice. */
 export function repeatsKey(members: readonly Member[]): boolean {
   if (members.length > fewMembers) return new Set(members.map(({ key }) => key)).size < members.length;
-  return members.some(({ key }, index) => members.findIndex((other) => other.key === key) < index);
+  for (let index = 1; index < members.length; index += 1) {
+    const key = members[index]?.key;
+    for (let before = 0; before < index; before += 1) if (members[before]?.key === key) return true;
+  }
+  return false;
 }
 
 /** A member’s value as one line: a part of `text`, not a copy, unless line breaks had to be replaced. */

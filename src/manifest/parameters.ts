@@ -109,7 +109,7 @@ function rulesOf(schema: Schema): Rules {
       check: valueCheck(property),
     })),
     rest: additionalProperties === undefined || additionalProperties === false ? 'refused' : valueCheck(additionalProperties),
-    required: asList(required) as readonly string[],
+    required: [...new Set(asList(required) as readonly string[])],
     whole: Object.keys(between).length > 0 ? new Validator(schema as object) : undefined,
   };
 }
@@ -120,20 +120,25 @@ type Pending = { readonly name: string; readonly check: ValueCheck };
 function checkNames(rules: Rules, names: readonly string[], faults: string[]): readonly Pending[] {
   const pending: Pending[] = [];
   const unknown: string[] = [];
-  const absent = new Set(rules.required);
   for (const name of names) {
-    absent.delete(name);
     if (rules.known.has(name)) add(pending, name, rules.known.get(name));
     else if (!addByPattern(rules, name, pending)) {
       if (rules.rest === 'refused') unknown.push(name);
       else add(pending, name, rules.rest);
     }
   }
-  for (const name of absent) faults.push(`parameter ${quote(name)} is missing`);
+  for (const name of absentOf(rules.required, names)) faults.push(`parameter ${quote(name)} is missing`);
   for (const name of unknown.slice(0, unknownNamesMax))
     faults.push(`parameter ${quote(name)} is unknown${hint(name, [...rules.known.keys()])}`);
   if (unknown.length > unknownNamesMax) faults.push(`${unknown.length - unknownNamesMax} more parameters are unknown`);
   return pending;
+}
+
+/** The required names that are not there. */
+function absentOf(required: readonly string[], names: readonly string[]): readonly string[] {
+  if (required.length === 0) return [];
+  const given = new Set(names);
+  return required.filter((name) => !given.has(name));
 }
 
 function add(pending: Pending[], name: string, check: ValueCheck | undefined): void {

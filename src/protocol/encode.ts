@@ -1,5 +1,5 @@
 import type { JsonText } from '../lib/json-text.ts';
-import { byteLengthOf, latin1, type Piece, textBytesMax } from '../lib/pieces.ts';
+import { latin1, type Piece } from '../lib/pieces.ts';
 
 /** One message, ended by LF. `params` must be what JSON.stringify takes. */
 export function encodeRequest(id: string, method: 'initialize' | 'ping' | 'shutdown', params: object): Buffer {
@@ -11,7 +11,7 @@ export function encodeNotification(method: 'cancel', params: object): Buffer {
 }
 
 export interface InvokeFields {
-  /** ASCII, as are all texts here. */
+  /** ASCII without what JSON escapes, as are all texts here. */
   readonly command: string;
   readonly input: JsonText;
   readonly context: ContextScalars;
@@ -37,9 +37,9 @@ export interface EngineData {
 
 const engineDataNames = ['taskData', 'processInstanceId', 'processModelIdentifier', 'taskId', 'callbackUrl'] as const;
 
-/** The `invoke` request with the caller’s bytes in it, to be written in order: one text when small, no copy of large values else. */
+/** The `invoke` request with the caller’s bytes in it, to be written in order: one text when they are texts, no copy of large values else. */
 export function encodeInvoke(invoke: InvokeFields & { readonly id: string }): readonly Piece[] {
-  return join(paramsOf(`{"jsonrpc":"2.0","id":${JSON.stringify(invoke.id)},"method":"invoke","params":`, invoke, '}}\n'));
+  return paramsBetween(`{"jsonrpc":"2.0","id":"${invoke.id}","method":"invoke","params":`, invoke, '}}\n');
 }
 
 /** What a `oneshot` connector, which has no `initialize`, is told beside the params of `invoke`. */
@@ -51,25 +51,45 @@ export interface OneshotExtras {
 /** The one document that a `oneshot` connector reads from stdin: the params of `invoke`, `config` and `secrets`, ended by LF. */
 export function encodeOneshot(invoke: InvokeFields, { config, secrets }: OneshotExtras): readonly Piece[] {
   const extras = Buffer.from(`,"config":${JSON.stringify(config)},"secrets":${JSON.stringify(secrets)}}\n`);
-  return join(paramsOf('', invoke, latin1(extras)));
+  return paramsBetween('', invoke, latin1(extras));
 }
 
-/** Between `head` and `tail`, and without the closing brace. */
-function paramsOf(head: string, { command, input, context, engineData }: InvokeFields, tail: string): readonly Piece[] {
+/** The params between `head` and `tail`, without their closing brace. */
+function paramsBetween(head: string, { command, input, context, engineData }: InvokeFields, tail: string): readonly Piece[] {
   // The context’s own object without its closing brace, so that the engine’s data can go on in it.
   const { invocationId, deadline, attempt, traceparent } = context;
-  const trace = traceparent === undefined ? '' : `,"traceparent":${JSON.stringify(traceparent)}`;
-  const scalars = `{"invocationId":${JSON.stringify(invocationId)},"deadline":${deadline},"attempt":${attempt}${trace}`;
-  const pieces: Piece[] = [`${head}{"command":${JSON.stringify(command)},"input":`, input, `,"context":${scalars}`];
+  const trace = traceparent === undefined ? '' : `,"traceparent":"${traceparent}"`;
+  const scalars = `{"invocationId":"${invocationId}","deadline":${deadline},"attempt":${attempt}${trace}`;
+  const joined = new JoinedPieces();
+  joined.add(`${head}{"command":"${command}","input":`);
+  joined.add(input);
+  joined.add(`,"context":${scalars}`);
   for (const name of engineDataNames) {
     const text = engineData[name];
-    if (text !== undefined) pieces.push(`,"${name}":`, text);
+    if (text === undefined) continue;
+    joined.add(`,"${name}":`);
+    joined.add(text);
   }
-  pieces.push(`}${tail}`);
-  return pieces;
+  joined.add(`}${tail}`);
+  return joined.all();
 }
 
-/** All in one text when that is small; else the caller’s bytes stay as they are. */
-function join(pieces: readonly Piece[]): readonly Piece[] {
-  return byteLengthOf(pieces) <= textBytesMax ? [pieces.map(latin1).join('')] : pieces;
+/** Neighbouring texts become one, so that a small message is a single piece. */
+class JoinedPieces {
+  readonly #done: Piece[] = [];
+  #text = '';
+
+  add(piece: Piece): void {
+    if (typeof piece === 'string') {
+      this.#text += piece;
+      return;
+    }
+    this.#done.push(this.#text, piece);
+    this.#text = '';
+  }
+
+  all(): readonly Piece[] {
+    this.#done.push(this.#text);
+    return this.#done;
+  }
 }

@@ -20,7 +20,7 @@ export interface Invocation {
   /** The engine’s data that the manifest’s `context` names, as the caller’s own text, by the protocol’s names. */
   readonly engineData: EngineData;
   readonly attempt: number;
-  readonly traceparent?: string;
+  readonly traceparent?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly deadline: number;
   /** Aborts when the client goes away or the proxy gives up on it. */

@@ -6,7 +6,7 @@ import type { InvocationId, Phases } from '../../worker/invocation.ts';
 import { answerBytes, answerTimeoutMsDefault, sendAnswer } from '../answer.ts';
 import { type Access, type ApiKeys, apiKeyHeader } from '../api-keys.ts';
 import type { AppOptions } from '../app-options.ts';
-import { createClientSignals } from '../client-signals.ts';
+import { createClients } from '../clients.ts';
 import type { FindCommand, KnownCommand } from '../command-lookup.ts';
 import type { Cors } from '../cors.ts';
 import { type Ending, errorEnding, outcomeEnding, unauthorizedAnswer } from '../envelope.ts';
@@ -46,7 +46,12 @@ export function createInvokeRoute(options: InvokeOptions): InvokeRoute {
   return async (incoming, outgoing, path) => {
     const id = randomUUID() as InvocationId;
     const call: Call = { id, startedAt: performance.now(), incoming, outgoing, path, requestBytes: 0 };
-    const ending = await invoke(call).catch((error: unknown) => errorEnding(ProxyError.from(error), id));
+    let ending: Ending;
+    try {
+      ending = await invoke(call);
+    } catch (error) {
+      ending = errorEnding(ProxyError.from(error), id);
+    }
     const more = cors.headers(incoming.headers.origin);
     const replyBytes = answerBytes(ending.answer);
     try {
@@ -65,7 +70,7 @@ export function createInvokeRoute(options: InvokeOptions): InvokeRoute {
 /** The order of checks is the reference’s: key, command, body (spiff-contract 3.2); the route was found before. */
 function createInvoke(options: InvokeOptions): (call: Call) => Promise<Ending> {
   const { apiKeys, findCommand, readiness, server, dispatcher, deadlines } = options;
-  const signals = createClientSignals();
+  const clientOf = createClients();
   let running = 0;
   return async (call) => {
     const { incoming, outgoing } = call;
@@ -78,26 +83,28 @@ function createInvoke(options: InvokeOptions): (call: Call) => Promise<Ending> {
     if (readiness().state === 'draining') throw shuttingDown();
     if (running >= server.invocationsMax) throw tooMany(server.invocationsMax);
     running += 1;
-    const { socket } = incoming;
-    const signal = signals.acquire(socket);
+    const client = clientOf(incoming.socket);
+    client.running += 1;
     try {
       const body = await readBody({ incoming, outgoing, limits: server, scanOptions: command.rules, deadlines });
       call.requestBytes = body.bytes.length;
+      const { input, engineData } = readInput(body, command.rules);
       const outcome = await dispatcher.invoke({
         id: call.id,
         connector: command.connector,
         command: command.command,
-        ...readInput(body, command.rules),
+        input,
+        engineData,
         attempt: 1,
-        ...traceparentOf(incoming),
+        traceparent: traceparentOf(incoming),
         deadline: Math.round(Date.now() - (performance.now() - call.startedAt) + command.invocationTimeoutMs),
-        signal,
+        signal: client.signal,
       });
       call.phases = outcome.phases;
       return outcomeEnding(outcome, call.id);
     } finally {
       running -= 1;
-      signals.release(socket);
+      client.running -= 1;
     }
   };
 }
@@ -136,10 +143,9 @@ function isJsonType(header = ''): boolean {
 }
 
 /** A trace context that is none is left out: W3C asks to start anew then, and the connector may. */
-function traceparentOf({ headers }: IncomingMessage): { readonly traceparent?: string } {
-  const { traceparent } = headers;
-  if (typeof traceparent !== 'string') return {};
-  return /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(traceparent) ? { traceparent } : {};
+function traceparentOf({ headers: { traceparent } }: IncomingMessage): string | undefined {
+  if (typeof traceparent !== 'string') return undefined;
+  return /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(traceparent) ? traceparent : undefined;
 }
 
 function shuttingDown(): ProxyError {

@@ -47,8 +47,9 @@ describe('encodeInvoke', () => {
     expect(v.is(ProxyMessageSchema, JSON.parse(text))).toBe(true);
   });
 
-  test('a small one is one text; of a large one the input is not copied', () => {
-    expect(encodeInvoke({ ...invoke, id: 'a1' })).toHaveLength(1);
+  test('of texts it is one text; bytes are not copied', () => {
+    const engineData = { taskId: trustJsonText('"t"') };
+    expect(encodeInvoke({ ...invoke, input: trustJsonText('{"a":1}'), engineData, id: 'a1' })).toHaveLength(1);
     const input = json(`{"x":"${'x'.repeat(100_000)}"}`);
     const pieces = encodeInvoke({ ...invoke, input, id: 'a1' });
     expect(pieces).toContain(input);
