@@ -104,8 +104,8 @@ export type AcceptedSchema =
 
 /** Reads the `parameters` of one command. Paths in faults begin with `path`. */
 export function acceptParameterSchema(schema: unknown, path: FaultPath): AcceptedSchema {
-  const reading: Reading = { root: isObject(schema) ? schema : {}, faults: [], subschemas: 0, references: [] };
-  const checked = acceptSchema(reading, schema, path, 0);
+  const reading: Reading = { root: isObject(schema) ? schema : {}, path: [...path], faults: [], subschemas: 0, references: [] };
+  const checked = acceptSchema(reading, schema, 0);
   if (isObject(schema) && schema['type'] !== 'object')
     reading.faults.push({
       path: 'type' in schema ? [...path, 'type'] : path,
@@ -118,74 +118,79 @@ export function acceptParameterSchema(schema: unknown, path: FaultPath): Accepte
 
 interface Reading {
   readonly root: SchemaObject;
+  /** Where the reading is; copied only for a fault, since a catalog has thousands of places. */
+  readonly path: (string | number)[];
   readonly faults: FaultAt[];
   subschemas: number;
   /** Names of the definitions being read, outermost first: a name that comes again is a circle. */
   readonly references: string[];
 }
 
-function acceptSchema(reading: Reading, schema: unknown, path: FaultPath, depth: number): SchemaObject | boolean {
+function addFault({ path, faults }: Reading, message: string, repair: string): undefined {
+  faults.push({ path: [...path], message, repair });
+}
+
+function acceptSchema(reading: Reading, schema: unknown, depth: number): SchemaObject | boolean {
   if (typeof schema === 'boolean') return schema;
-  const fault = (message: string, repair: string): true => {
-    if (reading.faults.length < 50) reading.faults.push({ path, message, repair });
-    return true;
-  };
-  if (!isObject(schema)) return fault('is not a JSON Schema', 'write a mapping, true or false');
-  if (depth > parameterSchemaLimits.depthMax) return fault(`nests deeper than ${parameterSchemaLimits.depthMax} levels`, 'flatten it');
+  if (!isObject(schema)) return refuse(reading, 'is not a JSON Schema', 'write a mapping, true or false');
+  const { depthMax, subschemasMax } = parameterSchemaLimits;
+  if (depth > depthMax) return refuse(reading, `nests deeper than ${depthMax} levels`, 'flatten it');
   reading.subschemas += 1;
-  if (reading.subschemas > parameterSchemaLimits.subschemasMax) {
-    if (reading.subschemas === parameterSchemaLimits.subschemasMax + 1)
-      fault(`has more than ${parameterSchemaLimits.subschemasMax} subschemas, references counted each time`, 'simplify it');
-    return true;
+  if (reading.subschemas > subschemasMax) {
+    if (reading.subschemas > subschemasMax + 1) return true;
+    return refuse(reading, `has more than ${subschemasMax} subschemas, references counted each time`, 'simplify it');
   }
   const checked: Record<string, unknown> = {};
-  for (const [keyword, value] of Object.entries(schema))
-    acceptKeyword(reading, { keyword, value, path: [...path, keyword], depth, checked });
+  for (const keyword of Object.keys(schema)) {
+    reading.path.push(keyword);
+    acceptKeyword(reading, { keyword, value: schema[keyword], depth, checked });
+    reading.path.pop();
+  }
   return checked;
+}
+
+const refusalsMax = 50;
+
+/** What is read on instead. */
+function refuse(reading: Reading, message: string, repair: string): true {
+  if (reading.faults.length < refusalsMax) addFault(reading, message, repair);
+  return true;
 }
 
 interface Keyword {
   readonly keyword: string;
   readonly value: unknown;
-  readonly path: FaultPath;
   readonly depth: number;
   readonly checked: Record<string, unknown>;
 }
 
-function acceptKeyword(reading: Reading, { keyword, value, path, depth, checked }: Keyword): void {
+function acceptKeyword(reading: Reading, { keyword, value, depth, checked }: Keyword): void {
   const kind = kindOf.get(keyword);
-  if (kind === undefined) acceptOther(reading, keyword, value, path);
-  else if (kind === 'definitions') acceptDefinitions(reading, value, path);
-  else if (kind === 'ref') acceptReference(reading, value, path, depth, checked);
-  else acceptPlain(reading, { keyword, value, path, depth, checked }, kind);
-}
-
-function acceptPlain(
-  reading: Reading,
-  { keyword, value, path, depth, checked }: Keyword,
-  kind: Exclude<Kind, 'definitions' | 'ref'>,
-): void {
-  const accepted = acceptValue(reading, kind, value, path, depth);
-  checked[keyword] = keyword === 'allOf' && Array.isArray(accepted) ? [...conditionsOf(checked), ...accepted] : accepted;
+  if (kind === undefined) acceptOther(reading, keyword, value);
+  else if (kind === 'definitions') acceptDefinitions(reading, value);
+  else if (kind === 'ref') acceptReference(reading, value, depth, checked);
+  else {
+    const accepted = acceptValue(reading, kind, value, depth);
+    checked[keyword] = keyword === 'allOf' && Array.isArray(accepted) ? [...conditionsOf(checked), ...accepted] : accepted;
+  }
 }
 
 function conditionsOf(checked: Readonly<Record<string, unknown>>): readonly unknown[] {
   return Array.isArray(checked['allOf']) ? checked['allOf'] : [];
 }
 
-function acceptOther(reading: Reading, keyword: string, value: unknown, path: FaultPath): void {
+function acceptOther(reading: Reading, keyword: string, value: unknown): void {
   if (annotations.has(keyword)) return;
-  const push = (message: string, repair: string): unknown => reading.faults.push({ path, message, repair });
   if (keyword === 'x-spiff-type') {
     if (!(spiffTypes as readonly unknown[]).includes(value))
-      push('is not a type that modelers see', `write one of ${spiffTypes.join(', ')}`);
+      addFault(reading, 'is not a type that modelers see', `write one of ${spiffTypes.join(', ')}`);
   } else if (keyword === 'x-spiff-required') {
-    if (typeof value !== 'boolean') push('is not true or false', 'write true or false');
-  } else if (Object.hasOwn(refusals, keyword)) push(...(refusals[keyword] ?? ['', '']));
+    if (typeof value !== 'boolean') addFault(reading, 'is not true or false', 'write true or false');
+  } else if (Object.hasOwn(refusals, keyword)) addFault(reading, ...(refusals[keyword] ?? ['', '']));
   else if (!keyword.startsWith('x-')) {
     const meant = suggest(keyword, [...kindOf.keys(), ...annotations]);
     reading.faults.push({
-      path,
+      path: [...reading.path],
       key: true,
       message: 'is not a keyword of JSON Schema',
       repair: meant === undefined ? 'remove it, or begin its name with x-' : `did you mean ${meant}?`,
@@ -193,111 +198,112 @@ function acceptOther(reading: Reading, keyword: string, value: unknown, path: Fa
   }
 }
 
-function acceptDefinitions(reading: Reading, value: unknown, path: FaultPath): void {
-  if (!isObject(value)) reading.faults.push({ path, message: 'is not a mapping', repair: 'write NAME: schema lines' });
+function acceptDefinitions(reading: Reading, value: unknown): void {
+  if (!isObject(value)) addFault(reading, 'is not a mapping', 'write NAME: schema lines');
   // Each definition is read where it is referred to; one that nobody refers to is still read once, for its faults.
   else if (reading.references.length === 0)
-    for (const [name, schema] of Object.entries(value)) acceptDefinition(reading, name, schema, [...path, name], 0);
+    for (const name of Object.keys(value)) {
+      reading.path.push(name);
+      acceptDefinition(reading, name, value[name], 0);
+      reading.path.pop();
+    }
 }
 
-function acceptReference(reading: Reading, value: unknown, path: FaultPath, depth: number, checked: Record<string, unknown>): void {
+function acceptReference(reading: Reading, value: unknown, depth: number, checked: Record<string, unknown>): void {
   const [, place = '', name = ''] = /^#\/(\$defs|definitions)\/([^/~%]{1,128})$/.exec(typeof value === 'string' ? value : '') ?? [];
   const definitions = reading.root[place];
   if (!isObject(definitions) || !Object.hasOwn(definitions, name)) {
     const remote = typeof value === 'string' && !value.startsWith('#');
-    reading.faults.push({
-      path,
-      message: remote ? 'refers outside of this schema' : 'refers to nothing',
-      repair: 'write #/$defs/NAME, and define NAME under $defs of parameters',
-    });
+    addFault(
+      reading,
+      remote ? 'refers outside of this schema' : 'refers to nothing',
+      'write #/$defs/NAME, and define NAME under $defs of parameters',
+    );
     return;
   }
-  const target = acceptDefinition(reading, name, definitions[name], path, depth + 1);
+  const target = acceptDefinition(reading, name, definitions[name], depth + 1);
   // Beside other keywords a reference is one more condition.
   checked['allOf'] = [...conditionsOf(checked), target];
 }
 
-function acceptDefinition(reading: Reading, name: string, schema: unknown, path: FaultPath, depth: number): SchemaObject | boolean {
+function acceptDefinition(reading: Reading, name: string, schema: unknown, depth: number): SchemaObject | boolean {
   if (reading.references.includes(name)) {
-    reading.faults.push({
-      path,
-      message: 'refers to itself',
-      repair: 'write it out to the depth that is needed, or allow any value there',
-    });
+    addFault(reading, 'refers to itself', 'write it out to the depth that is needed, or allow any value there');
     return true;
   }
   reading.references.push(name);
-  const accepted = acceptSchema(reading, schema, path, depth);
+  const accepted = acceptSchema(reading, schema, depth);
   reading.references.pop();
   return accepted;
 }
 
-function acceptValue(
-  reading: Reading,
-  kind: Exclude<Kind, 'definitions' | 'ref'>,
-  value: unknown,
-  path: FaultPath,
-  depth: number,
-): unknown {
-  const wrong = (message: string, repair: string): unknown => {
-    reading.faults.push({ path, message, repair });
-    return undefined;
-  };
+function acceptValue(reading: Reading, kind: Exclude<Kind, 'definitions' | 'ref'>, value: unknown, depth: number): unknown {
   switch (kind) {
     case 'schema':
-      return acceptSchema(reading, value, path, depth + 1);
+      return acceptSchema(reading, value, depth + 1);
     case 'schemas':
-      if (!Array.isArray(value) || value.length === 0) return wrong('is not a list of schemas', 'write [schema, …]');
-      return value.map((schema, index) => acceptSchema(reading, schema, [...path, index], depth + 1));
+      if (!Array.isArray(value) || value.length === 0) return addFault(reading, 'is not a list of schemas', 'write [schema, …]');
+      return value.map((schema, index) => acceptAt(reading, index, schema, depth));
     case 'schemaMap':
-      return acceptMap(reading, value, path, depth, (name) => name);
     case 'patternMap':
-      return acceptMap(reading, value, path, depth, (name) => acceptPattern(reading, name, [...path, name]));
+      return acceptMap(reading, value, depth, kind);
     case 'pattern':
-      return typeof value === 'string' ? acceptPattern(reading, value, path) : wrong('is not text', 'write a regular expression');
+      return typeof value === 'string' ? acceptPattern(reading, value) : addFault(reading, 'is not text', 'write a regular expression');
     case 'number':
-      return typeof value === 'number' ? value : wrong('is not a number', 'write a number');
+      return typeof value === 'number' ? value : addFault(reading, 'is not a number', 'write a number');
     case 'count':
       return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
         ? value
-        : wrong('is not a whole number', 'write 0 or more');
+        : addFault(reading, 'is not a whole number', 'write 0 or more');
     case 'text':
-      return typeof value === 'string' ? value : wrong('is not text', 'write text');
+      return typeof value === 'string' ? value : addFault(reading, 'is not text', 'write text');
     case 'any':
       return value;
     case 'values':
       return Array.isArray(value) && value.length <= parameterSchemaLimits.enumMax
         ? value
-        : wrong(`is not a list of at most ${parameterSchemaLimits.enumMax} values`, 'write [a, b]');
+        : addFault(reading, `is not a list of at most ${parameterSchemaLimits.enumMax} values`, 'write [a, b]');
     case 'names':
-      return isNames(value) ? value : wrong('is not a list of names', 'write [name, …]');
+      return isNames(value) ? value : addFault(reading, 'is not a list of names', 'write [name, …]');
     case 'nameMap':
       return isObject(value) && Object.values(value).every(isNames)
         ? value
-        : wrong('is not a mapping of lists of names', 'write name: [other, …]');
+        : addFault(reading, 'is not a mapping of lists of names', 'write name: [other, …]');
     case 'type':
-      return isType(value) ? value : wrong('is not a type of JSON Schema', `write one of ${types.join(', ')}, or a list of them`);
+      return isType(value)
+        ? value
+        : addFault(reading, 'is not a type of JSON Schema', `write one of ${types.join(', ')}, or a list of them`);
   }
 }
 
-function acceptMap(reading: Reading, value: unknown, path: FaultPath, depth: number, nameOf: (name: string) => string): unknown {
+function acceptMap(reading: Reading, value: unknown, depth: number, kind: 'schemaMap' | 'patternMap'): unknown {
   if (!isObject(value) || Object.keys(value).length > parameterSchemaLimits.propertiesMax) {
-    reading.faults.push({
-      path,
-      message: `is not a mapping of at most ${parameterSchemaLimits.propertiesMax} schemas`,
-      repair: 'write name: schema lines',
-    });
-    return undefined;
+    return addFault(reading, `is not a mapping of at most ${parameterSchemaLimits.propertiesMax} schemas`, 'write name: schema lines');
   }
+  const names = Object.keys(value);
   return Object.fromEntries(
-    Object.entries(value).map(([name, schema]) => [nameOf(name), acceptSchema(reading, schema, [...path, name], depth + 1)]),
+    names.map((name) => [kind === 'patternMap' ? acceptPatternAt(reading, name) : name, acceptAt(reading, name, value[name], depth)]),
   );
 }
 
-function acceptPattern(reading: Reading, pattern: string, path: FaultPath): string {
+function acceptAt(reading: Reading, step: string | number, schema: unknown, depth: number): SchemaObject | boolean {
+  reading.path.push(step);
+  const accepted = acceptSchema(reading, schema, depth + 1);
+  reading.path.pop();
+  return accepted;
+}
+
+function acceptPatternAt(reading: Reading, pattern: string): string {
+  reading.path.push(pattern);
+  const accepted = acceptPattern(reading, pattern);
+  reading.path.pop();
+  return accepted;
+}
+
+function acceptPattern(reading: Reading, pattern: string): string {
   const result = boundPattern(pattern);
   if (result.ok) return result.bounded;
-  reading.faults.push({ path, message: `the pattern ${result.message}`, repair: result.repair });
+  addFault(reading, `the pattern ${result.message}`, result.repair);
   return '';
 }
 

@@ -62,6 +62,9 @@ describe('plain YAML', () => {
     ['wrong indentation', 'a:\n    b: 1\n  c: 2\n'],
     ['too much nesting', Array.from({ length: 30 }, (_, index) => `${' '.repeat(index)}a:`).join('\n')],
     ['nothing', '# only this\n'],
+    ['a wide space at the end of a text', 'a: b\u3000\n'],
+    ['a mark of Ogham, a space to JavaScript', 'a: b\u1680\n'],
+    ['a mathematical space', '\u205fa: b\n'],
   ])('%s is left to the full parser', (_, text) => {
     expect(readPlainYaml(text, depthMax)).toBeUndefined();
   });
