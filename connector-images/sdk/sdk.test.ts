@@ -212,6 +212,21 @@ describe.each(kinds)('the $kind SDK', ({ file, program, source, sdk }) => {
     for (const { result } of await Promise.all(waits)) expect(result).toEqual({ body: { stopped: true } });
   });
 
+  it('holds up no answer behind a command that takes its time, when all came at once', async () => {
+    for (const round of [1, 2, 3]) {
+      const { length } = connector.lines;
+      const line = (command: string, id: string) =>
+        `{"jsonrpc":"2.0","id":"${id}","method":"invoke","params":{"command":"${command}","input":{"value":1},"context":{"invocationId":"${id}","deadline":1,"attempt":1}}}\n`;
+      const order = round === 1 ? ['Echo', 'Wait', 'Echo', 'Echo'] : ['Wait', 'Echo', 'Echo', 'Echo'];
+      connector.send(order.map((command, index) => line(command, `${round}-${command}-${index}`)).join(''));
+      const echoes = () => connector.lines.slice(length).filter((text) => text.includes('-Echo-'));
+      await expect.poll(() => echoes().length).toBe(3);
+      const waiting = `${round}-Wait-${order.indexOf('Wait')}`;
+      connector.send(`{"jsonrpc":"2.0","method":"cancel","params":{"invocationId":"${waiting}","reason":"client gone"}}\n`);
+      await expect.poll(() => connector.lines.slice(length).some((text) => text.includes(waiting))).toBe(true);
+    }
+  });
+
   it('cancels the invocation that is named, while others go on', async () => {
     const waiting = connector.invoke('Wait', '{}', { invocationId: 'wait-1' });
     const echoed = await connector.invoke('Echo', '{"value":1}');

@@ -21,11 +21,6 @@ import sys
 import threading
 import time
 
-try:
-    from _queue import SimpleQueue  # what `queue` gives out; that module itself takes another millisecond to load
-except ImportError:
-    from queue import SimpleQueue
-
 # Before any code of the connector can print: the protocol gets a private descriptor, and descriptor 1 becomes stderr.
 sys.stdout.flush()
 _protocol_fd = os.dup(1)
@@ -34,6 +29,15 @@ sys.stdout.reconfigure(line_buffering=True)
 
 _commands = {}
 _DRAIN_TIMEOUT_S = 2.0
+#: A command that has run for less is taken to end in a moment: what comes next waits for it, and its answer for the next one's.
+_QUICK_S = 0.001
+#: One that took so long is slow. Slow ones count for some that were not, and above the bound nothing waits for another: on a busy machine
+#: any command may seem slow now and then.
+_SLOW_S = 0.005
+_SLOW_WEIGHT = 8
+_SLOWNESS_BOUND = 12
+_SLOWNESS_MAX = 64
+_UNWRITTEN_MAX = 16
 
 
 class ConnectorError(Exception):
@@ -132,7 +136,7 @@ def command(function):
 def serve(concurrency=8, version=None, start=None, close=None):
     """Answers the proxy until stdin ends, then ends the process.
 
-    concurrency: invocations at once, each in a thread of its own; with 1 they run on the main thread, without any.
+    concurrency: invocations at once, in as many threads as their commands need; with 1 they run on the main thread, without any.
     start(config, secrets) runs once before the first invocation, close() once after the last.
     """
     Server(concurrency, version, start, close).run()
@@ -153,23 +157,58 @@ class Server:
         self._close = close
         self._setup = {"config": {}, "secrets": {}}
         self._running = {}
-        self._work = SimpleQueue()
-        self._threads = 0
         self._outbox = collections.deque()
         self._writing = threading.Lock()
+        # One thread takes what comes, as long as its commands are quick: to wake one for each costs more than a small command.
+        self._work = collections.deque()
+        self._slowness = 0
+        #: Of each thread: since when it runs a command, 0.0 while it does not; what it shall begin with; the lock that it sleeps on.
+        self._since = [0.0] * concurrency
+        self._firsts = [None] * concurrency
+        self._locks = []
+        self._asleep = collections.deque()
 
     def run(self):
-        source = os.fdopen(os.dup(0), "rb", 1 << 16)
+        source = os.dup(0)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)
-        for line in source:
+        for line in self._lines(source):
             if line.strip():
                 self._read(line)
         self._finish()
 
+    def _lines(self, source):
+        parts = []
+        while True:
+            self._attend(source)
+            data = os.read(source, 1 << 16)
+            if not data:
+                break
+            *ends, rest = data.split(b"\n")
+            for end in ends:
+                parts.append(end)
+                yield b"".join(parts)
+                parts.clear()
+            if rest:
+                parts.append(rest)
+        if parts:
+            yield b"".join(parts)
+
+    def _attend(self, source):
+        """Until more comes: commands that turn out not to be quick hold up neither others nor answers."""
+        while self._outbox or (self._work and self._can_wake()):
+            import select  # only now: many connectors run one command at a time
+
+            if select.select([source], [], [], _QUICK_S)[0]:
+                return
+            self._flush()
+            for _ in range(len(self._work)):
+                self._wake(None)
+
     def notify(self, method, params):
         self._send('{"jsonrpc":"2.0","method":"%s","params":%s}\n' % (method, dumps(params)))
+        self._flush()
 
     def _read(self, line):
         try:
@@ -181,6 +220,7 @@ class Server:
                 raise
             failure = ConnectorError("The message cannot be read: %s." % error, type(error).__name__)
             self._send('{"jsonrpc":"2.0","id":"%s","error":%s}\n' % (request_id.group(1).decode(), dumps(_describe(failure))))
+            self._flush()
         else:
             self._receive(message)
 
@@ -191,6 +231,7 @@ class Server:
             self._running[context.invocation_id] = context
             if self._concurrency == 1:
                 self._invoke(message["id"], params, context)
+                self._flush()
             else:
                 self._hand_over(message["id"], params, context)
         elif method == "cancel":
@@ -228,32 +269,83 @@ class Server:
         return result.fields if isinstance(result, Reply) else {"body": result}
 
     def _hand_over(self, *invocation):
-        """To a thread of its own; a pool of concurrent.futures takes longer for it than a small command runs."""
-        if self._threads < min(len(self._running), self._concurrency):
-            self._threads += 1
-            threading.Thread(target=self._run_all, daemon=True).start()
-        self._work.put(invocation)
+        may_wait = self._slowness < _SLOWNESS_BOUND and time.monotonic() - max(self._since) < _QUICK_S
+        if may_wait or not self._wake(invocation):
+            self._work.append(invocation)
+            # Whoever ran may have seen nothing and gone to sleep meanwhile.
+            if not any(self._since):
+                self._wake(None)
 
-    def _run_all(self):
+    def _can_wake(self):
+        return self._asleep or len(self._locks) < self._concurrency
+
+    def _wake(self, first, is_reader=True):
+        """One more thread takes work, beginning with `first`; false: there may be no more. Only the reader starts new ones."""
+        try:
+            number = self._asleep.popleft()
+        except IndexError:
+            number = len(self._locks)
+            if not is_reader or number == self._concurrency:
+                return False
+            self._locks.append(threading.Lock())
+            self._locks[number].acquire()
+            threading.Thread(target=self._run_all, args=(number,), daemon=True).start()
+        # Now, and not once it runs: what comes until then need not wake another one.
+        self._since[number] = time.monotonic()
+        self._firsts[number] = first
+        self._locks[number].release()
+        return True
+
+    def _run_all(self, number):
         while True:
-            self._invoke(*self._work.get())
+            self._locks[number].acquire()
+            invocation = self._firsts[number]
+            while invocation is not None or self._work:
+                self._run_next(number, invocation)
+                invocation = None
+            self._flush()
+            self._since[number] = 0.0
+            self._asleep.append(number)
+            # What came in between saw a thread at work.
+            if self._work:
+                self._wake(None, is_reader=False)
+
+    def _run_next(self, number, invocation):
+        try:
+            invocation = invocation or self._work.popleft()
+        except IndexError:
+            return
+        self._since[number] = since = time.monotonic()
+        self._invoke(*invocation)
+        if time.monotonic() - since > _SLOW_S:
+            self._slowness = min(self._slowness + _SLOW_WEIGHT, _SLOWNESS_MAX)
+        elif self._slowness > 0:
+            self._slowness -= 1
+        if self._slowness >= _SLOWNESS_BOUND or len(self._outbox) >= _UNWRITTEN_MAX:
+            self._flush()
 
     def _invoke(self, request_id, params, context):
         try:
-            self._answer(request_id, self.run_command, params, context)
+            self._send(self._answer_to(request_id, self.run_command, params, context))
         finally:
             self._running.pop(context.invocation_id, None)
 
     def _answer(self, request_id, work, *arguments):
+        self._send(self._answer_to(request_id, work, *arguments))
+        self._flush()
+
+    def _answer_to(self, request_id, work, *arguments):
         try:
             outcome = '"result":' + dumps(work(*arguments))
         except BaseException as error:  # SystemExit too: one command must not end the others' process
             outcome = '"error":' + dumps(_describe(error))
-        self._send('{"jsonrpc":"2.0","id":%s,%s}\n' % (_encoder.encode(request_id), outcome))
+        return '{"jsonrpc":"2.0","id":%s,%s}\n' % (_encoder.encode(request_id), outcome)
 
     def _send(self, line):
-        """Whoever writes also writes what others send meanwhile: one system call for many answers."""
         self._outbox.append(line.encode("ascii", "backslashreplace"))
+
+    def _flush(self):
+        """Whoever writes also writes what others send meanwhile: one system call for many answers."""
         while self._outbox and self._writing.acquire(blocking=False):
             try:
                 data = memoryview(b"".join([self._outbox.popleft() for _ in range(len(self._outbox))]))
@@ -269,6 +361,9 @@ class Server:
         end = time.monotonic() + _DRAIN_TIMEOUT_S
         while (self._running or self._outbox or self._writing.locked()) and time.monotonic() < end:
             time.sleep(0.005)
+            self._flush()
+            if self._work:
+                self._wake(None)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
