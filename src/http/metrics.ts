@@ -1,6 +1,7 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, type Metric, Registry } from 'prom-client';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import type { Phases } from '../worker/invocation.ts';
+import { CodeCounts, DurationCounts } from './counts.ts';
 
 /** Counts of one command, made once and kept by whoever knows the command, so that an invocation pays for no lookup of labels. */
 export interface CommandMetrics {
@@ -22,27 +23,11 @@ export interface MetricsOptions {
   readonly version: string;
 }
 
-/** Codes of a connector’s own that one command is counted under; further ones count as `other`, so that no connector can grow the list. */
-export const codesMax = 64;
-
-const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40];
-
 export function createMetrics({ status, version }: MetricsOptions): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  const invocations = new Counter({
-    name: 'bulkhead_invocations_total',
-    help: 'Invocations by how they ended: ok, accepted, or an error code.',
-    labelNames: ['connector', 'command', 'code'],
-    registers,
-  });
-  const durations = new Histogram({
-    name: 'bulkhead_invocation_duration_seconds',
-    help: 'Duration of invocations by phase: waiting for a worker (queue), of that starting one (start), and running (run).',
-    labelNames: ['connector', 'phase'],
-    buckets: durationBuckets,
-    registers,
-  });
+  const commands = registerInvocations(registry);
+  const durations = registerDurations(registry);
   const refusals = new Counter({
     name: 'bulkhead_requests_refused_total',
     help: 'Requests refused before a command was known, by error code.',
@@ -52,7 +37,7 @@ export function createMetrics({ status, version }: MetricsOptions): Metrics {
   new Gauge({ name: 'bulkhead_info', help: 'Version of Bulkhead.', labelNames: ['version'], registers }).set({ version }, 1);
   registerPoolMetrics(registry, status);
   return {
-    command: (connector, command) => commandMetrics(invocations, durations, connector, command),
+    command: (connector, command) => commandMetrics(commands(connector, command), durations(connector)),
     refused: (code) => refusals.inc({ code }),
     text: () => registry.metrics(),
     contentType: registry.contentType,
@@ -67,30 +52,74 @@ export const noMetrics: Metrics = {
   contentType: 'text/plain',
 };
 
-function commandMetrics(
-  invocations: Counter<'connector' | 'command' | 'code'>,
-  durations: Histogram<'connector' | 'phase'>,
-  connector: string,
-  command: string,
-): CommandMetrics {
-  const byCode = new Map<string, { inc(): void }>();
-  const [queue, start, run] = (['queue', 'start', 'run'] as const).map((phase) => durations.labels({ connector, phase }));
-  const counterOf = (code: string): { inc(): void } => {
-    const known = byCode.get(code);
-    if (known !== undefined) return known;
-    if (byCode.size >= codesMax && code !== 'other') return counterOf('other');
-    const counter = invocations.labels({ connector, command, code });
-    byCode.set(code, counter);
-    return counter;
-  };
+function commandMetrics(codes: CodeCounts, { queue, start, run }: PhaseCounts): CommandMetrics {
   return {
     observe(code, phases) {
-      counterOf(code).inc();
+      codes.add(code);
       if (phases === undefined) return;
-      queue?.observe(phases.queueMs / 1000);
-      if (phases.startMs > 0) start?.observe(phases.startMs / 1000);
-      run?.observe(phases.runMs / 1000);
+      queue.observe(phases.queueMs);
+      if (phases.startMs > 0) start.observe(phases.startMs);
+      run.observe(phases.runMs);
     },
+  };
+}
+
+/** Gives the counts of a command, the same for the same names: they outlive a change of the config. */
+function registerInvocations(registry: Registry): (connector: string, command: string) => CodeCounts {
+  const counts = new Map<string, { readonly connector: string; readonly command: string; readonly codes: CodeCounts }>();
+  new Counter({
+    ...{
+      name: 'bulkhead_invocations_total',
+      help: 'Invocations by how they ended: ok, accepted, or an error code.',
+      labelNames: ['connector', 'command', 'code'],
+      registers: [registry],
+    },
+    collect() {
+      this.reset();
+      for (const { connector, command, codes } of counts.values()) {
+        for (const [code, count] of codes.all()) this.inc({ connector, command, code }, count);
+      }
+    },
+  });
+  return (connector, command) => {
+    const id = `${connector}/${command}`;
+    const known = counts.get(id);
+    if (known !== undefined) return known.codes;
+    const codes = new CodeCounts();
+    counts.set(id, { connector, command, codes });
+    return codes;
+  };
+}
+
+interface PhaseCounts {
+  readonly queue: DurationCounts;
+  readonly start: DurationCounts;
+  readonly run: DurationCounts;
+}
+
+const durationName = 'bulkhead_invocation_duration_seconds';
+
+function registerDurations(registry: Registry): (connector: string) => PhaseCounts {
+  const counts = new Map<string, PhaseCounts>();
+  const get = () => ({
+    name: durationName,
+    help: 'Duration of invocations by phase: waiting for a worker (queue), of that starting one (start), and running (run).',
+    type: 'histogram',
+    aggregator: 'sum',
+    values: [...counts].flatMap(([connector, phases]) =>
+      Object.entries(phases).flatMap(([phase, durations]: [string, DurationCounts]) =>
+        durations.values(durationName, { connector, phase }),
+      ),
+    ),
+  });
+  // All that a registry asks of a metric.
+  registry.registerMetric({ name: durationName, get: () => Promise.resolve(get()), reset() {} } as unknown as Metric);
+  return (connector) => {
+    const known = counts.get(connector);
+    if (known !== undefined) return known;
+    const phases = { queue: new DurationCounts(), start: new DurationCounts(), run: new DurationCounts() };
+    counts.set(connector, phases);
+    return phases;
   };
 }
 
