@@ -20,6 +20,8 @@ export interface LogFields {
 }
 
 export interface Logger {
+  /** Like `info`, of members that are JSON text already: for what is written thousands of times a second. */
+  infoText(members: string, message: string): void;
   debug(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;
   warn(fields: LogFields, message: string): void;
@@ -42,21 +44,39 @@ const levels = ['debug', 'info', 'warn', 'error', 'silent'] as const satisfies r
 
 /**
  * JSON lines with ISO time, the level as a word, and no process id or host name: whoever collects them adds those. By hand, because a
- * line is written for every invocation and JSON.stringify makes it in a third of the time that a logging library takes (0.6 µs of 2.2).
+ * line is written for every invocation: a logging library takes three times as long as JSON.stringify, and that one longer than all else.
  */
 export function createLogger({ level, destination }: LoggerOptions): Logger {
   const timeText = createTimeText();
   const least = levels.indexOf(level);
-  const writer = (name: LogLevelName): Logger['info'] => {
+  const messageText = createMessageText();
+  const textWriter = (name: LogLevelName): Logger['infoText'] => {
     if (levels.indexOf(name) < least) return () => {};
-    return (fields, message) => {
-      const members = JSON.stringify(fields).slice(1, -1);
+    return (members, message) => {
       destination.write(
-        `{"level":"${name}","time":"${timeText()}"${members === '' ? '' : `,${members}`},"message":${JSON.stringify(message)}}\n`,
+        `{"level":"${name}","time":"${timeText()}"${members === '' ? '' : `,${members}`},"message":${messageText(message)}}\n`,
       );
     };
   };
-  return { debug: writer('debug'), info: writer('info'), warn: writer('warn'), error: writer('error') };
+  const writer = (name: LogLevelName): Logger['info'] => {
+    if (levels.indexOf(name) < least) return () => {};
+    const write = textWriter(name);
+    return (fields, message) => write(JSON.stringify(fields).slice(1, -1), message);
+  };
+  return { debug: writer('debug'), info: writer('info'), infoText: textWriter('info'), warn: writer('warn'), error: writer('error') };
+}
+
+/** Most lines have the message of the one before. */
+function createMessageText(): (message: string) => string {
+  let madeFor = '';
+  let text = '""';
+  return (message) => {
+    if (message !== madeFor) {
+      madeFor = message;
+      text = JSON.stringify(message);
+    }
+    return text;
+  };
 }
 
 /** The text of a time is made once a millisecond: a busy server writes many lines within one. */
@@ -73,4 +93,4 @@ function createTimeText(): () => string {
   };
 }
 
-export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+export const silentLogger: Logger = { debug() {}, info() {}, infoText() {}, warn() {}, error() {} };

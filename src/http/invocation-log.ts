@@ -6,8 +6,8 @@ import type { Phases } from '../worker/invocation.ts';
 /** What one line about a request to run a command tells. Names and sizes; never a value of a parameter or a result. */
 export interface InvocationRecord {
   readonly id: string;
-  readonly connector?: string;
-  readonly command?: string;
+  readonly connector: string | undefined;
+  readonly command: string | undefined;
   readonly keyName: string | undefined;
   readonly code: string;
   readonly status: number;
@@ -20,6 +20,44 @@ export interface InvocationRecord {
 }
 
 export function logInvocation(logger: Logger, record: InvocationRecord): void {
+  if (record.error === undefined && (record.code === 'ok' || record.code === 'accepted'))
+    logger.infoText(successText(record), 'invocation');
+  else logFailure(logger, record);
+}
+
+/**
+ * The same members as a failure’s, put together by hand: JSON.stringify took 2 of the 22 µs of a call. Nothing in it needs to be escaped but
+ * the key’s name: the others are narrow names, and numbers.
+ */
+function successText({
+  id,
+  connector,
+  command,
+  keyName,
+  code,
+  status,
+  phases,
+  totalMs,
+  requestBytes,
+  replyBytes,
+}: InvocationRecord): string {
+  const key = keyName === undefined ? '' : `"key":${JSON.stringify(keyName)},`;
+  const { queueMs = 0, startMs = 0, runMs = 0 } = phases ?? {};
+  const names = `"invocation":"${id}","connector":"${connector}","command":"${command}",${key}"outcome":"${outcomeOf(code)}","code":"${code}"`;
+  const times = `"queueMs":${msText(queueMs)},"startMs":${msText(startMs)},"runMs":${msText(runMs)},"totalMs":${msText(totalMs)}`;
+  return `${names},"status":${status},${times},"requestBytes":${requestBytes},"replyBytes":${replyBytes}`;
+}
+
+/** To a hundredth of a millisecond, from whole numbers: to write a fraction takes the engine several times as long. */
+function msText(ms: number): string {
+  const hundredths = Math.round(ms * 100);
+  const whole = Math.floor(hundredths / 100);
+  const rest = hundredths - whole * 100;
+  if (rest === 0) return `${whole}`;
+  return rest < 10 ? `${whole}.0${rest}` : `${whole}.${rest}`;
+}
+
+function logFailure(logger: Logger, record: InvocationRecord): void {
   const { id, connector, command, keyName, code, status, error, phases, totalMs, requestBytes, replyBytes } = record;
   const fields = {
     invocation: id,
@@ -38,7 +76,6 @@ export function logInvocation(logger: Logger, record: InvocationRecord): void {
     reason: error?.message,
   };
   if (code === 'internal_error') logger.error({ ...fields, cause: stackOf(error?.cause) }, 'invocation');
-  else if (code === 'ok' || code === 'accepted') logger.info(fields, 'invocation');
   else logger.warn(fields, 'invocation');
 }
 

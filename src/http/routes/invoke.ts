@@ -112,7 +112,8 @@ function createInvoke(options: InvokeOptions): (call: Call) => Promise<Ending> {
 function record({ logger, audit }: InvokeOptions, call: Call, { answer, code, error }: Ending, replyBytes: number): void {
   const line = {
     id: call.id,
-    ...(call.command === undefined ? {} : { connector: call.command.connector, command: call.command.command }),
+    connector: call.command?.connector,
+    command: call.command?.command,
     keyName: call.access?.keyName,
     code,
     status: answer.status,

@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import { logInvocation } from '../../../src/http/invocation-log.ts';
+import { createLogger } from '../../../src/log.ts';
+
+const record = {
+  ...{ id: 'i', connector: 'smtp', command: 'SendEmail', keyName: 'a "quoted" key', code: 'accepted', status: 202, error: undefined },
+  ...{ totalMs: 1234.5678, requestBytes: 10, replyBytes: 20 },
+};
+
+function logged(part: Partial<Parameters<typeof logInvocation>[1]>): Record<string, unknown> {
+  const lines: string[] = [];
+  const logger = createLogger({ level: 'info', destination: { write: (line) => void lines.push(line) } });
+  logInvocation(logger, { ...record, phases: { queueMs: 0, startMs: 0, runMs: 0, replyBytes: 0 }, ...part });
+  expect(lines).toHaveLength(1);
+  return JSON.parse(lines[0]!) as Record<string, unknown>;
+}
+
+test('names are escaped where they can be any text', () => {
+  expect(logged({})).toMatchObject({ level: 'info', message: 'invocation', key: 'a "quoted" key', outcome: 'accepted', status: 202 });
+});
+
+test.each([
+  [0, 0],
+  [0.004, 0],
+  [0.05, 0.05],
+  [0.995, 1],
+  [1.5, 1.5],
+  [12.345, 12.35],
+  [40_000.07, 40_000.07],
+])('%d ms are told as %d', (ms, told) => {
+  expect(logged({ phases: { queueMs: ms, startMs: ms, runMs: ms, replyBytes: 0 } })).toMatchObject({
+    queueMs: told,
+    startMs: told,
+    runMs: told,
+  });
+});
+
+test('a success and a failure have the same members, but for the reason', () => {
+  const failure = logged({ code: 'NoSuchMailbox', status: 422 });
+  expect(Object.keys(failure)).toEqual(Object.keys(logged({})));
+  expect(failure).toMatchObject({ level: 'warn', outcome: 'failure', code: 'NoSuchMailbox' });
+});
