@@ -75,6 +75,9 @@ def start(config, secrets):
 
 serve(version="3.1.4", start=start, close=lambda: os.write(2, b"closed\\n"))`;
 
+/** For a machine that is busy. */
+const patient = { timeout: 5000 };
+
 const kinds = [
   { kind: 'TypeScript', file: 'main.ts', program: 'node', source: node, sdk: 'bulkhead.ts' },
   { kind: 'Python', file: 'main.py', program: 'python3', source: python, sdk: 'bulkhead.py' },
@@ -220,10 +223,10 @@ describe.each(kinds)('the $kind SDK', ({ file, program, source, sdk }) => {
       const order = round === 1 ? ['Echo', 'Wait', 'Echo', 'Echo'] : ['Wait', 'Echo', 'Echo', 'Echo'];
       connector.send(order.map((command, index) => line(command, `${round}-${command}-${index}`)).join(''));
       const echoes = () => connector.lines.slice(length).filter((text) => text.includes('-Echo-'));
-      await expect.poll(() => echoes().length).toBe(3);
+      await expect.poll(() => echoes().length, patient).toBe(3);
       const waiting = `${round}-Wait-${order.indexOf('Wait')}`;
       connector.send(`{"jsonrpc":"2.0","method":"cancel","params":{"invocationId":"${waiting}","reason":"client gone"}}\n`);
-      await expect.poll(() => connector.lines.slice(length).some((text) => text.includes(waiting))).toBe(true);
+      await expect.poll(() => connector.lines.slice(length).some((text) => text.includes(waiting)), patient).toBe(true);
     }
   });
 

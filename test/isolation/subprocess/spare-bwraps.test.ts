@@ -52,7 +52,7 @@ describe('one that has closed its pipes', () => {
   const makeDeafSpare = async (start: () => Promise<unknown>) => {
     await start().catch(() => {});
     writeFileSync(mark(), '');
-    await expect.poll(childCommands).toContain(deafBwrap);
+    await expect.poll(childCommands, { timeout: 5000 }).toContain(deafBwrap);
     await sleep(50);
   };
   beforeEach(() => {
