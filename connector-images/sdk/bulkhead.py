@@ -197,10 +197,12 @@ class Server:
 
     def _attend(self, source):
         """Until more comes: commands that turn out not to be quick hold up neither others nor answers."""
-        while self._outbox or (self._work and self._can_wake()):
+        while self._outbox or self._work:
             import select  # only now: many connectors run one command at a time
 
-            if select.select([source], [], [], _QUICK_S)[0]:
+            poller = select.poll()
+            poller.register(source, select.POLLIN)
+            if poller.poll(_QUICK_S * 1000):
                 return
             self._flush()
             for _ in range(len(self._work)):
@@ -208,7 +210,6 @@ class Server:
 
     def notify(self, method, params):
         self._send('{"jsonrpc":"2.0","method":"%s","params":%s}\n' % (method, dumps(params)))
-        self._flush()
 
     def _read(self, line):
         try:
@@ -220,7 +221,6 @@ class Server:
                 raise
             failure = ConnectorError("The message cannot be read: %s." % error, type(error).__name__)
             self._send('{"jsonrpc":"2.0","id":"%s","error":%s}\n' % (request_id.group(1).decode(), dumps(_describe(failure))))
-            self._flush()
         else:
             self._receive(message)
 
@@ -276,9 +276,6 @@ class Server:
             if not any(self._since):
                 self._wake(None)
 
-    def _can_wake(self):
-        return self._asleep or len(self._locks) < self._concurrency
-
     def _wake(self, first, is_reader=True):
         """One more thread takes work, beginning with `first`; false: there may be no more. Only the reader starts new ones."""
         try:
@@ -326,13 +323,12 @@ class Server:
 
     def _invoke(self, request_id, params, context):
         try:
-            self._send(self._answer_to(request_id, self.run_command, params, context))
+            self._leave(self._answer_to(request_id, self.run_command, params, context))
         finally:
             self._running.pop(context.invocation_id, None)
 
     def _answer(self, request_id, work, *arguments):
         self._send(self._answer_to(request_id, work, *arguments))
-        self._flush()
 
     def _answer_to(self, request_id, work, *arguments):
         try:
@@ -341,8 +337,13 @@ class Server:
             outcome = '"error":' + dumps(_describe(error))
         return '{"jsonrpc":"2.0","id":%s,%s}\n' % (_encoder.encode(request_id), outcome)
 
-    def _send(self, line):
+    def _leave(self, line):
+        """For whoever flushes next, in a moment."""
         self._outbox.append(line.encode("ascii", "backslashreplace"))
+
+    def _send(self, line):
+        self._leave(line)
+        self._flush()
 
     def _flush(self):
         """Whoever writes also writes what others send meanwhile: one system call for many answers."""

@@ -215,18 +215,37 @@ describe.each(kinds)('the $kind SDK', ({ file, program, source, sdk }) => {
     for (const { result } of await Promise.all(waits)) expect(result).toEqual({ body: { stopped: true } });
   });
 
+  const invokeLine = (command: string, id: string) =>
+    `{"jsonrpc":"2.0","id":"${id}","method":"invoke","params":{"command":"${command}","input":{"value":1},"context":{"invocationId":"${id}","deadline":1,"attempt":1}}}\n`;
+  const cancelLine = (id: string) => `{"jsonrpc":"2.0","method":"cancel","params":{"invocationId":"${id}","reason":"client gone"}}\n`;
+  const hasAnswered = (id: string) => connector.lines.some((text) => text.includes(id));
+
   it('holds up no answer behind a command that takes its time, when all came at once', async () => {
     for (const round of [1, 2, 3]) {
       const { length } = connector.lines;
-      const line = (command: string, id: string) =>
-        `{"jsonrpc":"2.0","id":"${id}","method":"invoke","params":{"command":"${command}","input":{"value":1},"context":{"invocationId":"${id}","deadline":1,"attempt":1}}}\n`;
       const order = round === 1 ? ['Echo', 'Wait', 'Echo', 'Echo'] : ['Wait', 'Echo', 'Echo', 'Echo'];
-      connector.send(order.map((command, index) => line(command, `${round}-${command}-${index}`)).join(''));
+      connector.send(order.map((command, index) => invokeLine(command, `${round}-${command}-${index}`)).join(''));
       const echoes = () => connector.lines.slice(length).filter((text) => text.includes('-Echo-'));
       await expect.poll(() => echoes().length, patient).toBe(3);
       const waiting = `${round}-Wait-${order.indexOf('Wait')}`;
-      connector.send(`{"jsonrpc":"2.0","method":"cancel","params":{"invocationId":"${waiting}","reason":"client gone"}}\n`);
-      await expect.poll(() => connector.lines.slice(length).some((text) => text.includes(waiting)), patient).toBe(true);
+      connector.send(cancelLine(waiting));
+      await expect.poll(() => hasAnswered(waiting), patient).toBe(true);
+    }
+  });
+
+  it('holds up no answer either when more came than it runs at once', async () => {
+    for (const round of [1, 2, 3]) {
+      const waits = Array.from({ length: 8 }, (_, index) => `full-${round}-${index}`);
+      connector.send(
+        waits
+          .slice(1)
+          .map((id) => invokeLine('Wait', id))
+          .join(''),
+      );
+      connector.send(invokeLine('Echo', `first-${round}`) + invokeLine('Wait', waits[0] ?? '') + invokeLine('Echo', `last-${round}`));
+      await expect.poll(() => hasAnswered(`first-${round}`), patient).toBe(true);
+      connector.send(waits.map(cancelLine).join(''));
+      await expect.poll(() => [...waits, `last-${round}`].every(hasAnswered), patient).toBe(true);
     }
   });
 

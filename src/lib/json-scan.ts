@@ -102,8 +102,8 @@ function loadMachine(): Machine {
 }
 
 /**
- * Checks that bytes, or a text of one character a byte, are one JSON value (RFC 8259, UTF-8) and finds the members of a top-level object. Builds no values, is linear in
- * the bytes whatever they hold, and never throws.
+ * Checks that bytes, or a text of one character a byte, are one JSON value (RFC 8259, UTF-8) and finds the members of a top-level
+ * object. Builds no values, is linear in the bytes whatever they hold, and never throws.
  */
 export function scanJson(text: Piece, options: ScanOptions): ScanResult {
   if (typeof text === 'string' && text.length <= window.length) {
@@ -122,13 +122,7 @@ function scanWindow(text: string, options: ScanOptions): ScanResult {
   if (numberOf('reason') !== 0) return failure(options);
   if (!isWhole) return endsTooEarly(text);
   const members: Member[] = [];
-  const end = numberOf('tableLength') * memberFields;
-  for (let at = 0; at < end; at += memberFields) {
-    const memberStart = table[at] as number;
-    const quoted = text.slice(memberStart, table[at + 1]);
-    const key = table[at + 2] === 0 ? quoted.slice(1, -1) : (JSON.parse(quoted) as string);
-    members.push({ key, memberStart, valueStart: table[at + 3] as number, valueEnd: table[at + 4] as number });
-  }
+  listMembers(text, members);
   return success(text, members);
 }
 
@@ -221,7 +215,7 @@ export class GrowingScan {
       machine.run(part.length);
       this.#taken += part.length;
       this.#hasFailed = numberOf('reason') !== 0;
-      this.#listMembers(bytes);
+      listMembers(bytes, this.#members);
     }
   }
 
@@ -236,15 +230,6 @@ export class GrowingScan {
 
   #putAside(): void {
     this.#aside = memory.slice(progressStart, stackStart + numberOf('depth'));
-  }
-
-  #listMembers(bytes: Uint8Array): void {
-    const end = numberOf('tableLength') * memberFields;
-    for (let at = 0; at < end; at += memberFields) {
-      const memberStart = table[at] as number;
-      const key = keyText(bytes, memberStart, table[at + 1] as number, table[at + 2] !== 0);
-      this.#members.push({ key, memberStart, valueStart: table[at + 3] as number, valueEnd: table[at + 4] as number });
-    }
   }
 
   #validate(bytes: Uint8Array, end: number): void {
@@ -276,16 +261,25 @@ const reasons = [
 const tooDeep = 12;
 const tooManyMembers = 13;
 
+/** Those that ended in this run of the machine. `text` is ASCII where it is no bytes. */
+function listMembers(text: Piece, members: Member[]): void {
+  const end = numberOf('tableLength') * memberFields;
+  for (let at = 0; at < end; at += memberFields) {
+    const memberStart = table[at] as number;
+    const key = keyText(text, memberStart, table[at + 1] as number, table[at + 2] !== 0);
+    members.push({ key, memberStart, valueStart: table[at + 3] as number, valueEnd: table[at + 4] as number });
+  }
+}
+
 /** `start` and `end` are outside the quotes. */
-function keyText(bytes: Uint8Array, start: number, end: number, isEscaped: boolean): string {
-  const buffer = bytesOf(bytes);
-  if (isEscaped) return JSON.parse(buffer.toString('utf8', start, end)) as string;
-  return buffer.toString('utf8', start + 1, end - 1);
+function keyText(text: Piece, start: number, end: number, isEscaped: boolean): string {
+  const quoted = typeof text === 'string' ? text.slice(start, end) : bytesOf(text).toString('utf8', start, end);
+  return isEscaped ? (JSON.parse(quoted) as string) : quoted.slice(1, -1);
 }
 
 /**
  * The members of an object within bytes that `scanJson` has accepted, which the object then cannot break; none for any other type.
- * `start` is the offset of its brace; offsets are those of `bytes`.
+ * `start` is the offset of its brace; offsets are those of `text`.
  */
 export function scanMembers(text: Piece, start: number, end: number): readonly Member[] {
   const scan = scanJson(slicePiece(text, start, end), {

@@ -1,7 +1,10 @@
 import type { Member, ScannedJson } from './json-scan.ts';
 import { type Piece, slicePiece } from './pieces.ts';
 
-/** One JSON value in UTF-8, checked, and without line breaks: it may be spliced into a message as it is. */
+/**
+ * One JSON value in UTF-8, checked, and without line breaks: it may be spliced into a message as it is. What it says is read by `utf8Of`: as
+ * a text it has a character for each byte.
+ */
 export type JsonText = Piece & { readonly [jsonText]: true };
 declare const jsonText: unique symbol;
 

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { GrowingScan, type Member, type ScannedJson, type ScanOptions, type ScanResult, scanJson, scanMembers } from '../lib/json-scan.ts';
 import { type JsonText, memberText, trustJsonText } from '../lib/json-text.ts';
-import { utf8Of } from '../lib/pieces.ts';
+import { byteAt, bytesOf, latin1, type Piece, slicePiece, utf8Of } from '../lib/pieces.ts';
 import { type Breach, escapeUnprintable, excerptOf, type Mask, notAMessage } from './breach.ts';
 import { type Checked, parseChecked } from './checked-parse.ts';
 import { type LineLimits, messageMembersMax } from './limits.ts';
@@ -79,46 +79,26 @@ const layouts = [
 ] as const;
 
 /** The id, and where the result begins. */
-function plainStart(line: Buffer): { readonly id: string; readonly start: number } | undefined {
-  const layout = layouts[line[11] === 0x20 ? 1 : 0];
+function plainStart(line: Piece): { readonly id: string; readonly start: number } | undefined {
+  const layout = layouts[byteAt(line, 11) === 0x20 ? 1 : 0];
   const idStart = layout.head.length;
   const id = plainId(line, idStart);
   if (id === undefined || !holdsAt(line, layout.head, 0) || !holdsAt(line, layout.middle, idStart + id.length)) return undefined;
   return { id, start: idStart + id.length + layout.middle.length };
 }
 
-/** A small line that is laid out as usual, as a text of one character a byte; undefined: to be read the long way round. */
-export function readPlainText(line: string, limits: LineLimits): Incoming | undefined {
-  const layout = layouts[line.charCodeAt(11) === 0x20 ? 1 : 0];
-  if (!line.startsWith(layout.head)) return undefined;
-  const idEnd = line.indexOf('"', layout.head.length);
-  const id = line.slice(layout.head.length, idEnd);
-  if (!isPlainId(id) || !line.startsWith(layout.middle, idEnd)) return undefined;
-  const end = line.length - (line.endsWith('\r') ? 2 : 1);
-  if (line.charCodeAt(end) !== 0x7d) return undefined;
-  const value = line.slice(idEnd + layout.middle.length, end);
-  const scan = scanJson(value, resultOptions(limits));
-  if (!scan.ok || scan.start !== 0 || scan.hasLineBreak) return undefined;
-  return { type: 'result', id, result: trustJsonText(value.slice(0, scan.end)), members: scan.members, lineBytes: line.length };
-}
-
-function isPlainId(id: string): boolean {
-  if (id.length === 0 || id.length > idCharactersMax) return false;
-  for (let at = 0; at < id.length; at += 1) if (!isIdByte(id.charCodeAt(at))) return false;
-  return true;
-}
-
-function readPlainAnswer(line: Buffer, limits: LineLimits, begun: BegunLine | undefined): Incoming | undefined {
+/** Of a line that is laid out as usual; undefined: it is to be read the long way round. */
+export function readPlainAnswer(line: Piece, limits: LineLimits, begun?: BegunLine): Incoming | undefined {
   const plain = plainStart(line);
   if (plain === undefined) return undefined;
   const { id, start } = plain;
-  const end = line.length - (line[line.length - 1] === 0x0d ? 2 : 1);
-  if (line[end] !== 0x7d) return undefined;
-  const value = line.subarray(start, end);
-  const scan: ScanResult = begun?.start === start ? begun.scan.finish(value) : scanJson(value, resultOptions(limits));
+  const end = line.length - (byteAt(line, line.length - 1) === 0x0d ? 2 : 1);
+  if (byteAt(line, end) !== 0x7d) return undefined;
+  const value = slicePiece(line, start, end);
+  const scan: ScanResult = begun?.start === start ? begun.scan.finish(bytesOf(value)) : scanJson(value, resultOptions(limits));
   // What is odd in any way is read again the long way round, which also finds the words for it.
   if (!scan.ok || scan.start !== 0 || scan.hasLineBreak) return undefined;
-  return { type: 'result', id, result: trustJsonText(value.subarray(0, scan.end)), members: scan.members, lineBytes: line.length };
+  return { type: 'result', id, result: trustJsonText(slicePiece(value, 0, scan.end)), members: scan.members, lineBytes: line.length };
 }
 
 /** The id in a message of one of the layouts, also when only its beginning is there. */
@@ -128,11 +108,11 @@ export function idOfBeginning(beginning: Buffer): string | undefined {
 }
 
 /** An id as the proxy makes them: letters, digits, `-` and `_`. */
-function plainId(line: Buffer, start: number): string | undefined {
+function plainId(line: Piece, start: number): string | undefined {
   let at = start;
-  while (at <= start + idCharactersMax && isIdByte(line[at])) at += 1;
+  while (at <= start + idCharactersMax && isIdByte(byteAt(line, at))) at += 1;
   const length = at - start;
-  return length === 0 || length > idCharactersMax || line[at] !== 0x22 ? undefined : line.toString('latin1', start, at);
+  return length === 0 || length > idCharactersMax || byteAt(line, at) !== 0x22 ? undefined : latin1(slicePiece(line, start, at));
 }
 
 function isIdByte(byte: number | undefined): boolean {
@@ -142,8 +122,9 @@ function isIdByte(byte: number | undefined): boolean {
   );
 }
 
-function holdsAt(line: Buffer, text: string, start: number): boolean {
-  return line.length >= start + text.length && line.toString('latin1', start, start + text.length) === text;
+function holdsAt(line: Piece, text: string, start: number): boolean {
+  if (typeof line === 'string') return line.startsWith(text, start);
+  return line.length >= start + text.length && latin1(slicePiece(line, start, start + text.length)) === text;
 }
 
 interface Parts {

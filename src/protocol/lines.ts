@@ -1,7 +1,7 @@
 import { GrowingBuffer } from '../lib/growing-buffer.ts';
 import { bytesOf, textBytesMax } from '../lib/pieces.ts';
 import { type Breach, excerptBytes, type Mask, notAMessage, tooLarge } from './breach.ts';
-import { type BegunLine, beginLine, goOnWithLine, type Incoming, idOfBeginning, readLine, readPlainText } from './incoming.ts';
+import { type BegunLine, beginLine, goOnWithLine, type Incoming, idOfBeginning, readLine, readPlainAnswer } from './incoming.ts';
 import type { LineLimits } from './limits.ts';
 
 export type { Breach } from './breach.ts';
@@ -73,7 +73,7 @@ export class LineReader {
   /** Takes a small line that came in one chunk and is a plain answer, which nearly every one is; else it is to be taken as bytes. */
   #takeText(bytes: Buffer, start: number, end: number): boolean {
     if (this.#line.length > 0 || end - start > Math.min(textBytesMax, this.#limits.messageBytesMax)) return false;
-    const answer = readPlainText(bytes.toString('latin1', start, end), this.#limits);
+    const answer = readPlainAnswer(bytes.toString('latin1', start, end), this.#limits);
     if (answer === undefined) return false;
     this.#blankLines = 0;
     this.#handlers.message(answer);

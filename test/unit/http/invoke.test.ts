@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
 import { ProxyError } from '../../../src/errors.ts';
 import { hashApiKey } from '../../../src/http/api-keys.ts';
-import { utf8Of } from '../../../src/lib/pieces.ts';
+import { textBytesMax, utf8Of } from '../../../src/lib/pieces.ts';
 import type { Invocation, Outcome } from '../../../src/worker/invocation.ts';
 import { echo, phases, serveApp, spiff } from './served-app.ts';
 
@@ -358,6 +358,19 @@ describe('a client that goes away', () => {
     await sleep(50);
     expect(app.invocations.map(({ signal }) => signal.aborted)).toEqual([false, false]);
   });
+});
+
+test.each([
+  ['a text', textBytesMax],
+  ['bytes', textBytesMax + 1],
+])('a body is held as %s when it has %d bytes, and is the same', async (held, bytes) => {
+  await using app = await serveApp();
+  const body = (filling: string) => `{"a":"é${filling}","spiff__task_id":1,"b":2}`;
+  const whole = body('x'.repeat(bytes - Buffer.byteLength(body(''))));
+  expect((await app.invoke(whole)).status).toBe(200);
+  const input = app.invocations[0]!.input;
+  expect(utf8Of(input)).toBe(whole.replace('"spiff__task_id":1,', ''));
+  expect(typeof input === 'string' ? 'a text' : 'bytes').toBe(held);
 });
 
 describe('the log', () => {

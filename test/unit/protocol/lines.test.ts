@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { bytesOf, utf8Of } from '../../../src/lib/pieces.ts';
+import { bytesOf, textBytesMax, utf8Of } from '../../../src/lib/pieces.ts';
 import { type Breach, type Incoming, type LineLimits, LineReader, lineLimitsDefault } from '../../../src/protocol/lines.ts';
 import { jsonTexts } from '../../helpers/json-arbitraries.ts';
 
@@ -79,6 +79,19 @@ describe('messages', () => {
       ['body', '[1,2]'],
       ['mimetype', '"a/b"'],
     ]);
+  });
+
+  test.each([
+    ['a text', textBytesMax],
+    ['bytes', textBytesMax + 1],
+  ])('a result is held as %s in a line of %d bytes, and is the same', (held, bytes) => {
+    const line = (filling: string) => `{"jsonrpc":"2.0","id":"a1","result":{"body":"é${filling}"}}`;
+    const whole = line('x'.repeat(bytes - Buffer.byteLength(line(''))));
+    const message = read([`${whole}\n`]).messages[0]!;
+    if (message.type !== 'result') throw new Error(message.type);
+    expect(message.lineBytes).toBe(bytes);
+    expect(typeof message.result === 'string' ? 'a text' : 'bytes').toBe(held);
+    expect(utf8Of(message.result)).toBe(whole.slice(whole.indexOf('{"body"'), -1));
   });
 
   test('an error keeps its data as text', () => {
