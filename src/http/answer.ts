@@ -34,9 +34,12 @@ export interface SendOptions {
 
 /** Writes an answer. Does nothing for a client that is gone. */
 export function sendAnswer({ incoming, outgoing, answer, more, answerTimeoutMs }: SendOptions): void {
-  if (outgoing.destroyed || outgoing.headersSent) return;
-  if (!incoming.complete) linger(incoming, outgoing);
   const { status, contentType, headers, head = '', bytes, tail = '' } = answer;
+  if (outgoing.destroyed || outgoing.headersSent) {
+    if (bytes !== undefined) giveBack(bytes);
+    return;
+  }
+  if (!incoming.complete) linger(incoming, outgoing);
   const length = head.length + (bytes?.length ?? 0) + tail.length;
   outgoing.writeHead(status, [
     'Content-Type',
@@ -62,10 +65,8 @@ export function answerBytes({ head = '', bytes, tail = '' }: Answer): number {
 function endLarge(outgoing: ServerResponse, head: string, bytes: Uint8Array, tail: string): void {
   outgoing.cork();
   if (head !== '') outgoing.write(head, 'latin1');
-  outgoing.write(bytes, (error) => {
-    // After an error the kernel may still read some of it.
-    if (error == null) giveBack(bytes);
-  });
+  // Also after an error, of which Node tells when libuv is done with the bytes: a socket's are copied by the call that writes them.
+  outgoing.write(bytes, () => giveBack(bytes));
   outgoing.end(tail, 'latin1');
   outgoing.uncork();
 }

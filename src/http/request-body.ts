@@ -3,6 +3,7 @@ import { ProxyError } from '../errors.ts';
 import type { Deadline, Deadlines, Expirable } from '../lib/deadlines.ts';
 import { GrowingBuffer } from '../lib/growing-buffer.ts';
 import { GrowingScan, type ScanOptions } from '../lib/json-scan.ts';
+import { giveBack } from '../lib/owned-memory.ts';
 import { utf8MarkBytes } from './text-encoding.ts';
 
 export interface BodyLimits {
@@ -107,6 +108,7 @@ class IncomingBody implements Expirable {
 
   #fail(error: ProxyError): void {
     this.#stop();
+    this.#chunks?.drop();
     this.#options.incoming.pause();
     this.#reject(error);
   }
@@ -141,6 +143,11 @@ class GatheredChunks {
       this.#scan = new GrowingScan(this.#scanOptions);
     }
     if (this.#markBytes !== undefined) this.#scan.advance(bytes.subarray(this.#markBytes));
+  }
+
+  /** Nothing may come after it. */
+  drop(): void {
+    giveBack(this.#gathered.whole());
   }
 
   whole(): ReceivedBody {

@@ -68,9 +68,8 @@ export class BatchedWriter {
 
   #writeTogether(batch: readonly Piece[]): void {
     const last = batch.length - 1;
-    const giveAllBack = (error: Error | null | undefined): void => {
-      // After an error the kernel may still read some of it.
-      if (error == null) for (const piece of batch) if (typeof piece !== 'string') giveBack(piece);
+    const giveAllBack = (): void => {
+      for (const piece of batch) giveBack(piece);
     };
     this.#stream.cork();
     for (const [index, piece] of batch.entries()) this.#stream.write(bytesOf(piece), index === last ? giveAllBack : undefined);

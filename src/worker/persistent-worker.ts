@@ -1,4 +1,5 @@
 import { ProxyError } from '../errors.ts';
+import { giveBack } from '../lib/owned-memory.ts';
 import { settlesWithin } from '../lib/pause.ts';
 import { Slots } from '../lib/slots.ts';
 import type { Breach } from '../protocol/lines.ts';
@@ -245,9 +246,14 @@ export class PersistentWorker implements Worker, ProcessOwner {
   #answered(running: RunningInvocation, answer: Answer): void {
     switch (answer.type) {
       case 'result': {
-        const reading = running.isSettled ? undefined : readReply(answer.result, answer.members);
-        if (reading?.ok) running.succeed(reading.reply, reading.accepted, answer.lineBytes);
-        else if (reading !== undefined) running.fail(this.#answerError(running, reading.breach));
+        if (running.isSettled) {
+          // Nobody waits for it any more.
+          giveBack(answer.result);
+          break;
+        }
+        const reading = readReply(answer.result, answer.members);
+        if (reading.ok) running.succeed(reading.reply, reading.accepted, answer.lineBytes);
+        else running.fail(this.#answerError(running, reading.breach));
         break;
       }
       case 'error':

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { allocateOwned, giveBack } from '../../../src/lib/owned-memory.ts';
 import { utf8Of } from '../../../src/lib/pieces.ts';
 import { serveApp } from './served-app.ts';
 
@@ -61,5 +62,19 @@ describe('a body that comes in many chunks is read as it comes', () => {
     expect(head.toString('latin1', 0, 15)).toBe('HTTP/1.1 200 OK');
     socket.destroy();
     expect(utf8Of(app.invocations[0]?.input ?? '')).toBe(input);
+  });
+
+  test('the memory of one whose sender leaves serves the next', async () => {
+    await using app = await serveApp({ server: { bodyBytesMax: 10_000_000 } });
+    const socket = connect({ port: app.port, noDelay: true });
+    const bytes = 8_000_000;
+    socket.write(`POST /v1/do/test/Echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${bytes}\r\n\r\n`);
+    socket.write('{'.padEnd(1_000_000));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    socket.destroy();
+    await expect.poll(() => app.lines.some(({ code }) => code === 'cancelled')).toBe(true);
+    const next = allocateOwned(bytes);
+    expect(next.toString('latin1', 0, 3)).toBe('{  ');
+    giveBack(next);
   });
 });
