@@ -6,8 +6,8 @@ import { runCli } from './cli/program.ts';
 // are on their way is enough, and from then on all that a call's objects refer to is kept until the next major collection. Of the
 // processes under load one in six came into that state: minor collections took seven times as long, calls a quarter more CPU.
 setFlagsFromString('--no-allocation-site-pretenuring');
-// By default V8 lets a small heap grow by 16 MB until its next major collection, and begins that as soon as less than a half of its young
-// generation, which are the same 16 MB, is left of them: at once. With bodies of 10 MB it collected at each call, for a quarter of the CPU.
+// By default V8 lets a small heap grow by 16 MB until its next major collection, which it begins as soon as no more is left of them than
+// its young generation holds. That is 16 MB, too: with bodies of 10 MB it collected at each call, for a quarter of the CPU.
 setFlagsFromString('--heap-growing-percent=200');
 
 // The only file that touches the process: what it reads goes down as values, what comes back is an exit code.

@@ -4,6 +4,7 @@ import type { Deadline, Deadlines, Expirable } from '../lib/deadlines.ts';
 import { GrowingBuffer } from '../lib/growing-buffer.ts';
 import { GrowingScan, type ScanOptions } from '../lib/json-scan.ts';
 import { giveBack } from '../lib/owned-memory.ts';
+import { TurnShare } from '../lib/turn-share.ts';
 import { utf8MarkBytes } from './text-encoding.ts';
 
 export interface BodyLimits {
@@ -58,6 +59,7 @@ class IncomingBody implements Expirable {
   readonly #reject: (error: ProxyError) => void;
   readonly #deadline: Deadline;
   #isOver = false;
+  #turnShare: TurnShare | undefined;
   /** A body in one chunk, which is nearly every one, is neither copied nor scanned here. */
   #only: Buffer | undefined;
   #chunks: GatheredChunks | undefined;
@@ -95,6 +97,8 @@ class IncomingBody implements Expirable {
 
   #gather(chunk: Buffer): void {
     const { incoming, limits, scanOptions } = this.#options;
+    this.#turnShare ??= new TurnShare(incoming, () => !this.#isOver);
+    this.#turnShare.took(chunk.length);
     this.#chunks ??= new GatheredChunks(limits.bodyBytesMax, declaredBytes(incoming), scanOptions);
     if (this.#only !== undefined) this.#chunks.add(this.#only);
     this.#only = undefined;

@@ -9,9 +9,12 @@ const owned = new WeakSet<ArrayBufferLike>();
 
 /**
  * From here on memory comes in pages of its own, as V8 makes them for a buffer that could be resized. What malloc gives stays with the
- * process as soon as anything small was put behind it (after four bodies of 10 MB at once: 20 to 70 MB, as chance had it).
+ * process as soon as anything small was put behind it (after four bodies of 10 MB at once: 20 to 70 MB, as chance had it). For smaller
+ * texts that is little, and each view of such pages costs a microsecond more.
  */
-const pagedBytesMin = 1024 * 1024;
+const pagedBytesMin = 4 * 1024 * 1024;
+/** So that texts of about one length can use the pages of one another. */
+const pagedStepBytes = 1024 * 1024;
 /** Bytes of pages that are kept for the next texts: on a virtual machine new pages cost as much as all else that is done with a text. */
 export const keptBytesMax = 64 * 1024 * 1024;
 /** Milliseconds without a large text after which the kept pages go back to the system. */
@@ -44,7 +47,7 @@ function pagesFor(bytes: number): ArrayBuffer {
   const index = kept.findIndex(({ byteLength }) => byteLength >= bytes && byteLength <= 2 * bytes);
   const [found] = index === -1 ? [] : kept.splice(index, 1);
   if (found !== undefined) return found;
-  const length = Math.ceil(bytes / pagedBytesMin) * pagedBytesMin;
+  const length = Math.ceil(bytes / pagedStepBytes) * pagedStepBytes;
   return new ArrayBuffer(length, { maxByteLength: length });
 }
 

@@ -2,6 +2,7 @@ import type { ProxyError } from '../errors.ts';
 import { ByteBudget } from '../lib/byte-budget.ts';
 import { byteLengthOf } from '../lib/pieces.ts';
 import { Slots } from '../lib/slots.ts';
+import { TurnShare } from '../lib/turn-share.ts';
 import { encodeInvoke, encodeNotification, encodeRequest, type InvokeFields } from '../protocol/encode.ts';
 import { lineLimitsDefault } from '../protocol/limits.ts';
 import { type Breach, type Incoming, LineReader } from '../protocol/lines.ts';
@@ -53,11 +54,12 @@ export class Channel {
   readonly #nextId = createIdSource();
   readonly #messageBytesMax: number;
   readonly #budget = new ByteBudget(notificationBudget, performance.now());
+  readonly #turnShare: TurnShare;
   #answerBytes = 0;
   #hasNotified = false;
   #hasEnded = false;
   #unfinished: Breach | undefined;
-  #resumeTimer: NodeJS.Timeout | undefined;
+  #throttleTimer: NodeJS.Timeout | undefined;
   #closedBy: ProxyError | undefined;
 
   constructor(process: ConnectorProcess, limits: ChannelLimits, handlers: ChannelHandlers) {
@@ -71,6 +73,7 @@ export class Channel {
       breach: (breach) => this.#breach(breach),
       mask: handlers.mask,
     });
+    this.#turnShare = new TurnShare(process.stdout, () => this.#throttleTimer === undefined);
     process.stdin.on('error', () => handlers.broken('stdin'));
     process.stdout.on('error', () => handlers.broken('stdout'));
     process.stdout.on('data', (chunk: Buffer) => this.#read(chunk));
@@ -132,7 +135,8 @@ export class Channel {
     if (this.#closedBy !== undefined) return;
     this.#closedBy = error;
     this.#reader.stop();
-    clearTimeout(this.#resumeTimer);
+    clearTimeout(this.#throttleTimer);
+    this.#throttleTimer = undefined;
     // Nothing listens any more, but a full pipe would keep a process from ending by itself.
     this.#process.stdout.resume();
     for (const pending of this.#pending.values()) {
@@ -163,6 +167,7 @@ export class Channel {
     this.#hasNotified = false;
     // Before the reader takes it.
     const { byteLength } = chunk;
+    this.#turnShare.took(byteLength);
     this.#reader.push(chunk);
     const noiseBytes = byteLength - this.#answerBytes;
     if (this.#hasNotified && noiseBytes > 0) this.#throttle(noiseBytes);
@@ -172,7 +177,10 @@ export class Channel {
     const waitMs = this.#budget.spend(bytes, performance.now());
     if (waitMs === 0 || this.#closedBy !== undefined) return;
     this.#process.stdout.pause();
-    this.#resumeTimer = setTimeout(() => this.#process.stdout.resume(), waitMs);
+    this.#throttleTimer = setTimeout(() => {
+      this.#throttleTimer = undefined;
+      this.#process.stdout.resume();
+    }, waitMs);
   }
 
   #receive(message: Incoming): void {

@@ -13,7 +13,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test.each([10_000, 2 * megabyte])('owned memory of %i bytes is given back whole, by any part of it and once', (bytes) => {
+test.each([10_000, 8 * megabyte])('owned memory of %i bytes is given back whole, by any part of it and once', (bytes) => {
   const owned = allocateOwned(bytes);
   const part = owned.subarray(10, 20);
   giveBack(part);
@@ -56,5 +56,5 @@ test('pages are kept for the next large texts, up to a bound, until none came fo
 
 test('a small text is not given the pages of a large one', () => {
   use(1);
-  expect(isUsed(allocateOwned(2 * megabyte))).toBe(false);
+  expect(isUsed(allocateOwned(3 * megabyte))).toBe(false);
 });
