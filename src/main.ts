@@ -1,6 +1,12 @@
 #!/usr/bin/env node
+import { enableCompileCache } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
-import { runCli } from './cli/program.ts';
+
+// What was compiled before need not be compiled again: half of the start of a command. It is kept where whoever can write could change the
+// code itself, not in the directory for temporary files; where nobody may write, it is done without.
+enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url)));
+const { runCli } = await import('./cli/program.ts');
 
 // V8 lets a site whose objects survived for a while make all further ones in the old generation, for good. One stall while many calls
 // are on their way is enough, and from then on all that a call's objects refer to is kept until the next major collection. Of the
