@@ -14,7 +14,7 @@ const { runCli } = await import('./cli/program.ts');
 setFlagsFromString('--no-allocation-site-pretenuring');
 // By default V8 lets a small heap grow by 16 MB until its next major collection, which it begins as soon as no more is left of them than
 // its young generation holds. That is 16 MB, too: with bodies of 10 MB it collected at each call, for a quarter of the CPU.
-setFlagsFromString('--heap-growing-percent=200');
+setFlagsFromString('--heap-growing-percent=150');
 
 // The only file that touches the process: what it reads goes down as values, what comes back is an exit code.
 process.exitCode = await runCli({
