@@ -3,7 +3,7 @@ import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 
-// What was compiled before need not be compiled again: half of the start of a command. It is kept where whoever can write could change the
+// What was compiled before need not be compiled again: a quarter of the start of a command. It is kept where whoever can write could change the
 // code itself, not in the directory for temporary files; where nobody may write, it is done without.
 enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url)));
 const { runCli } = await import('./cli/program.ts');
@@ -14,6 +14,7 @@ const { runCli } = await import('./cli/program.ts');
 setFlagsFromString('--no-allocation-site-pretenuring');
 // By default V8 lets a small heap grow by 16 MB until its next major collection, which it begins as soon as no more is left of them than
 // its young generation holds. That is 16 MB, too: with bodies of 10 MB it collected at each call, for a quarter of the CPU.
+// Now a heap may grow to two and a half times what lives in it.
 setFlagsFromString('--heap-growing-percent=150');
 
 // The only file that touches the process: what it reads goes down as values, what comes back is an exit code.

@@ -576,30 +576,10 @@ function areScalars(at: usize, odd: u64, starts: u64): bool {
     const begins = ((starts >> place) & 1) !== 0;
     const here = at + <usize>place;
     // What does not begin the scalar is behind a digit of it.
-    if (begins ? !isSignOrWord(here) : !isFraction(here)) return false;
+    const end = begins ? glideScalar(here, load<u8>(here)) : glideFraction(here);
+    if (!endsScalar(load<u8>(end))) return false;
   }
   return true;
-}
-
-function isFraction(at: usize): bool {
-  if (load<u8>(at) !== 0x2e) return false;
-  const end = skipDigits(at + 1);
-  return end > at + 1 && endsScalar(load<u8>(end));
-}
-
-function isSignOrWord(at: usize): bool {
-  switch (<u32>load<u8>(at)) {
-    case 0x2d: // minus
-      return isDigit(load<u8>(at + 1)) && !(load<u8>(at + 1) === 0x30 && isDigit(load<u8>(at + 2)));
-    case 0x74:
-      return load<u32>(at) === 0x65757274 && endsScalar(load<u8>(at + 4));
-    case 0x66:
-      return load<u32>(at + 1) === 0x65736c61 && endsScalar(load<u8>(at + 5));
-    case 0x6e:
-      return load<u32>(at) === 0x6c6c756e && endsScalar(load<u8>(at + 4));
-    default:
-      return false;
-  }
 }
 
 function endsScalar(byte: u32): bool {
@@ -738,7 +718,11 @@ function glideScalar(at: usize, byte: u32): usize {
 function glideNumber(at: usize): usize {
   const whole = skipDigits(at);
   if (whole === at || (whole > at + 1 && load<u8>(at) === 0x30)) return nowhere;
-  if (load<u8>(whole) !== 0x2e) return whole;
-  const end = skipDigits(whole + 1);
-  return end > whole + 1 ? end : nowhere;
+  return load<u8>(whole) === 0x2e ? glideFraction(whole) : whole;
+}
+
+/** The end of digits behind the point that should stand at `at`. */
+function glideFraction(at: usize): usize {
+  const end = skipDigits(at + 1);
+  return load<u8>(at) === 0x2e && end > at + 1 ? end : nowhere;
 }
