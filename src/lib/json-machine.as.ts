@@ -47,8 +47,10 @@ class Member {
   valueEnd: u32;
 }
 
-// Memory: what `stride` saves; progress and stack, which are put aside together; the table; the window, and behind it room to read on.
-const savedStackAt: usize = 64;
+// Memory: signs; what `stride` saves; progress and stack, which are put aside together; the table; the window, and behind it room to read on.
+const signsAt: usize = 0;
+const signCount: usize = 128;
+const savedStackAt: usize = signsAt + signCount;
 const progressAt: usize = savedStackAt + 64;
 const stackAt: usize = progressAt + offsetof<Progress>();
 const nestingCapacity: usize = 1 << 20;
@@ -58,6 +60,8 @@ const windowBytes: usize = 1 << 16;
 const tableCapacity: usize = windowBytes / 5 + 1;
 const windowAt: usize = tableAt + tableCapacity * offsetof<Member>();
 const progress = changetype<Progress>(progressAt);
+// Each at the place of its number, for `sixteen`.
+for (let sign: usize = 0; sign < signCount; sign += 1) store<u8>(signsAt + sign, <u8>sign);
 
 const quote: u32 = 0x22;
 const backslash: u32 = 0x5c;
@@ -67,6 +71,8 @@ const openObject: u32 = 0x7b;
 const closeObject: u32 = 0x7d;
 const openArray: u32 = 0x5b;
 const closeArray: u32 = 0x5d;
+const zeroDigit: u32 = 0x30;
+const lastControl: u32 = 0x1f;
 
 // States, by what comes next. Up to `done` blanks may stand before it.
 const value: u32 = 0;
@@ -359,8 +365,13 @@ function skipPlain(from: usize): usize {
 /** One bit for each of sixteen bytes, the first lowest. */
 function endsOfPlain(at: usize): u32 {
   const bytes = v128.load(at);
-  const signs = v128.or(i8x16.eq(bytes, i8x16.splat(<i8>quote)), i8x16.eq(bytes, i8x16.splat(<i8>backslash)));
-  return i8x16.bitmask(v128.or(signs, i8x16.lt_u(bytes, i8x16.splat(0x20))));
+  const signs = v128.or(i8x16.eq(bytes, sixteen(quote)), i8x16.eq(bytes, sixteen(backslash)));
+  return i8x16.bitmask(v128.or(signs, i8x16.le_u(bytes, sixteen(lastControl))));
+}
+
+/** Sixteen times a sign of ASCII. From memory, where it takes one instruction: V8 makes a constant anew for each use of it, by three. */
+function sixteen(sign: u32): v128 {
+  return v128.load8_splat(signsAt + <usize>sign);
 }
 
 function readEscape(at: usize, byte: u32): usize {
@@ -420,14 +431,14 @@ function skipDigits(from: usize): usize {
 }
 
 function endsOfDigits(at: usize): u32 {
-  return i8x16.bitmask(i8x16.gt_u(i8x16.sub(v128.load(at), i8x16.splat(0x30)), i8x16.splat(9)));
+  return i8x16.bitmask(i8x16.gt_u(i8x16.sub(v128.load(at), sixteen(zeroDigit)), sixteen(9)));
 }
 
 function readNumber(at: usize, byte: u32): usize {
   switch (progress.state) {
     case number:
       if (byte === 0x49 && progress.allowNonFinite) return expectNonFinite(at, infinityLetters);
-      return byte === 0x30 ? goOn(at + 1, zero) : expectDigits(at, byte, integer);
+      return byte === zeroDigit ? goOn(at + 1, zero) : expectDigits(at, byte, integer);
     case integer:
     case zero:
       if (byte === 0x2e) return goOn(at + 1, point);
@@ -492,7 +503,7 @@ function takeBlock(at: usize): usize {
   const b = v128.load(at, 16);
   const c = v128.load(at, 32);
   const d = v128.load(at, 48);
-  if (v128.any_true(v128.or(v128.or(oddBytes(a), oddBytes(b)), v128.or(oddBytes(c), oddBytes(d))))) return at;
+  if (hasOddBytes(a, b, c, d)) return at;
   const quotes = whereIs(a, b, c, d, quote);
   // From each opening quote to before the closing one.
   const text = parities(quotes);
@@ -501,7 +512,7 @@ function takeBlock(at: usize): usize {
   const colons = whereIs(a, b, c, d, colonSign) & outside;
   const blanks = whereIs(a, b, c, d, 0x20) & outside;
   // Brackets differ from braces by one bit.
-  const bit = i8x16.splat(0x20);
+  const bit = sixteen(0x20);
   const opens = whereIs(v128.or(a, bit), v128.or(b, bit), v128.or(c, bit), v128.or(d, bit), openObject) & outside;
   const closes = whereIs(v128.or(a, bit), v128.or(b, bit), v128.or(c, bit), v128.or(d, bit), closeObject) & outside;
   const marks = commas | colons | opens | closes;
@@ -516,8 +527,8 @@ function takeBlock(at: usize): usize {
   const due = (opens << 1) | (separators ^ gaps) | (gaps << 1);
   const openQuotes = quotes & text;
   if (((openQuotes | opens | scalarStarts | empties) ^ due) & judged) return at;
-  const digits = bitsOf(digitsIn(a), digitsIn(b), digitsIn(c), digitsIn(d));
-  const zeros = whereIs(a, b, c, d, 0x30) & scalarStarts;
+  const digits = whereDigits(a, b, c, d);
+  const zeros = whereIs(a, b, c, d, zeroDigit) & scalarStarts;
   if ((zeros << 1) & digits & scalars & judged) return at;
   const others = scalars & ~digits;
   if (!areScalars(at, others & ~(others << 1) & judged, scalarStarts)) return at;
@@ -538,17 +549,27 @@ function takeBlock(at: usize): usize {
   return at;
 }
 
-/** Those that need a closer look: control characters, line breaks among them, and backslashes. */
-function oddBytes(bytes: v128): v128 {
-  return v128.or(i8x16.le_u(bytes, i8x16.splat(0x1f)), i8x16.eq(bytes, i8x16.splat(<i8>backslash)));
+/** Whether there are some that need a closer look: control characters, line breaks among them, and backslashes. */
+function hasOddBytes(a: v128, b: v128, c: v128, d: v128): bool {
+  const sign = sixteen(backslash);
+  const backslashes = v128.or(v128.or(i8x16.eq(a, sign), i8x16.eq(b, sign)), v128.or(i8x16.eq(c, sign), i8x16.eq(d, sign)));
+  const lowest = i8x16.min_u(i8x16.min_u(a, b), i8x16.min_u(c, d));
+  return v128.any_true(v128.or(backslashes, i8x16.le_u(lowest, sixteen(lastControl))));
 }
 
-function digitsIn(bytes: v128): v128 {
-  return i8x16.le_u(i8x16.sub(bytes, i8x16.splat(0x30)), i8x16.splat(9));
+function whereDigits(a: v128, b: v128, c: v128, d: v128): u64 {
+  const first = sixteen(zeroDigit);
+  const nine = sixteen(9);
+  return bitsOf(
+    i8x16.le_u(i8x16.sub(a, first), nine),
+    i8x16.le_u(i8x16.sub(b, first), nine),
+    i8x16.le_u(i8x16.sub(c, first), nine),
+    i8x16.le_u(i8x16.sub(d, first), nine),
+  );
 }
 
-function whereIs(a: v128, b: v128, c: v128, d: v128, byte: u32): u64 {
-  const wanted = i8x16.splat(<i8>byte);
+function whereIs(a: v128, b: v128, c: v128, d: v128, sign: u32): u64 {
+  const wanted = sixteen(sign);
   return bitsOf(i8x16.eq(a, wanted), i8x16.eq(b, wanted), i8x16.eq(c, wanted), i8x16.eq(d, wanted));
 }
 
@@ -717,7 +738,7 @@ function glideScalar(at: usize, byte: u32): usize {
 
 function glideNumber(at: usize): usize {
   const whole = skipDigits(at);
-  if (whole === at || (whole > at + 1 && load<u8>(at) === 0x30)) return nowhere;
+  if (whole === at || (whole > at + 1 && load<u8>(at) === <u8>zeroDigit)) return nowhere;
   return load<u8>(whole) === 0x2e ? glideFraction(whole) : whole;
 }
 
