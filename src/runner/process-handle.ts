@@ -25,8 +25,9 @@ export function handleOf({ child, label, terminate, kill, finish }: HandleOption
   const whenOpen = (act: () => void) => () => {
     if (!isOver) act();
   };
-  // Listened for before anything is awaited: a process may end, and close its streams, in the same turn.
-  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  // Listened for before anything is awaited: a process may end, and close its streams, in the same turn. Not the child's own `close`, which
+  // waits for further pipes, too: one on which something is left that nobody reads never closes.
+  const closed = Promise.all([stdout, stderr].map((stream) => new Promise<void>((resolve) => stream.once('close', () => resolve()))));
   const ended = new Promise<EndOfChild>((resolve) => child.once('exit', (exitCode, signal) => resolve({ exitCode, signal })));
   const exited = ended.then(async (end) => {
     isOver = true;
