@@ -10,7 +10,11 @@ const root = join(import.meta.dirname, '..');
 const port = process.env['PORT'] ?? '7004';
 const url = `http://127.0.0.1:${port}`;
 
-const proxy = spawn(process.execPath, [join(root, 'src/main.ts'), 'serve', '--port', port], { stdio: ['ignore', 'inherit', 'inherit'] });
+const proxy = spawn(process.execPath, [join(root, 'src/main.ts'), 'serve', '--port', port], {
+  stdio: ['ignore', 'inherit', 'inherit'],
+  // As `npm run bulkhead` has it.
+  env: { ...process.env, NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/compiled') },
+});
 const stopped = once(proxy, 'exit');
 process.on('SIGINT', () => undefined); // The terminal sends it to the proxy as well, which then ends, and so do we.
 

@@ -5,6 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 
 // What was compiled before need not be compiled again: a quarter of the start of a command. It is kept where whoever can write could change the
 // code itself, not in the directory for temporary files; where nobody may write, it is done without.
+// Whoever runs this from source does well to name the folder in NODE_COMPILE_CACHE: this file itself then need not wait for what takes the types away.
 enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url)));
 const { runCli } = await import('./cli/program.ts');
 

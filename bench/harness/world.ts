@@ -101,7 +101,9 @@ export async function serveConfig(world: World, name: string, connectors: string
   const head = `server:\n  port: ${port}\n${indent(server)}\nconnectors:\n`;
   writeFileSync(file, `${head}${indent(connectors)}\n`);
   const args = [join(project, 'src/main.ts'), 'serve', '--config', file];
-  const started = await startOnPort({ command: process.execPath, args, port, path: '/readyz', logFile });
+  // As `npm run bulkhead` has it.
+  const environment = { NODE_COMPILE_CACHE: join(project, 'node_modules/.cache/compiled') };
+  const started = await startOnPort({ command: process.execPath, args, environment, port, path: '/readyz', logFile });
   return Object.assign(started, { file, head, logFile });
 }
 

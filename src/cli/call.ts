@@ -4,7 +4,6 @@ import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import type { Config } from '../config/config.ts';
 import { createLogger } from '../log.ts';
-import { startBulkhead } from './compose.ts';
 import { type ConfigFileOptions, readConfigFile, withConfig } from './config-file.ts';
 import type { CliContext } from './context.ts';
 import { exitCodes, UsageError } from './io.ts';
@@ -84,9 +83,10 @@ function remote(url: string, { io }: CliContext): Target {
 async function startLocal(options: CallOptions, context: CliContext): Promise<Target & AsyncDisposable> {
   const { io } = context;
   const config = await readConfigFile(context, options);
-  const logger = createLogger({ level: options.verbose ? 'debug' : 'error', destination: logDestination(io, 'auto') });
+  const logger = createLogger({ level: options.verbose ? 'debug' : 'error', destination: await logDestination(io, 'auto') });
   const key = crypto.randomUUID();
   const environment = { ...io.environment, [keyVariable]: key };
+  const { startBulkhead } = await import('./compose.ts');
   const bulkhead = await startBulkhead({ config: localConfig(config), environment, logger, version: readVersion() });
   return {
     url: bulkhead.url,
@@ -100,7 +100,7 @@ const keyVariable = 'BULKHEAD_CALL_KEY';
 function localConfig(config: Config): Config {
   const { audit: _, ...server } = config.server;
   const apiKeys = [{ name: 'call', key: { type: 'env' as const, env: keyVariable }, connectors: ['*'] }];
-  return { ...config, server: { ...server, host: '127.0.0.1', port: 0, apiKeys } };
+  return { ...config, server: { ...server, host: '127.0.0.1', port: 0, metrics: false, apiKeys } };
 }
 
 async function post(id: string, input: string, { url, headers }: Target, { json }: CallOptions, context: CliContext): Promise<void> {

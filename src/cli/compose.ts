@@ -22,6 +22,7 @@ import { probeEngines } from '../runner/doctor-engine.ts';
 import type { ImageLock } from '../runner/image-lock.ts';
 import { policyOf } from '../sandbox/policy-of.ts';
 import { createHandedSecrets, type HandedSecrets } from './handed-secrets.ts';
+import { promisesSandbox } from './probe-ahead.ts';
 import { createRunners, enginesOf, type Runners } from './runners.ts';
 
 export interface ComposeOptions {
@@ -77,13 +78,14 @@ async function compose(options: ComposeOptions, stack: AsyncDisposableStack): Pr
     logUnconfined(catalog, logger);
     dispatcher.apply([...catalog.connectors.values()].map((connector) => revised(connector, revisions)));
   };
+  const metrics = config.server.metrics ? createMetrics({ status: () => dispatcher.status(), version }) : noMetrics;
   const app = stack.use(
     createApp({
       ...{ dispatcher, logger, version, server: config.server },
       audit: config.server.audit === undefined ? undefined : audit,
       catalog: () => catalog,
       keys: keys.map(({ name, key, connectors }) => ({ name, connectors, keyHash: hashApiKey(key) })),
-      metrics: config.server.metrics ? createMetrics({ status: () => dispatcher.status(), version }) : noMetrics,
+      metrics,
       readiness: () => ({ state: readiness, controls }),
     }),
   );
@@ -93,6 +95,8 @@ async function compose(options: ComposeOptions, stack: AsyncDisposableStack): Pr
     throw new ProxyError('invalid_config', `${host}:${port} cannot be listened on: it ${listenFault(error)}`, { cause: error });
   });
   readiness = 'ready';
+  // Whether it fails is for the first page to tell.
+  void metrics.prepare().catch(() => undefined);
   return { url: server.url, catalog: () => catalog, reload, close: closeOnce(server, dispatcher, stack, () => (readiness = 'draining')) };
 }
 
@@ -106,8 +110,7 @@ async function proveControls(
 ): Promise<readonly ControlReport[]> {
   if (probe === undefined) return proven;
   const kept = proven.filter(({ control }) => !control.startsWith('engine'));
-  const isPromised = [...config.connectors.values()].some(({ source, sandbox }) => source.type === 'folder' && sandbox === 'enforced');
-  const sandbox = isPromised && kept.length === 0 ? probe({ userName: config.server.sandboxUser }) : [];
+  const sandbox = promisesSandbox(config) && kept.length === 0 ? probe({ userName: config.server.sandboxUser }) : [];
   const engines = probeEngines({ addresses: enginesOf(config, environment), sshAgent: environment['SSH_AUTH_SOCK'] });
   const controls = (await Promise.all([sandbox, engines])).flat();
   requireControls(controls);

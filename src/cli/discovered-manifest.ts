@@ -1,4 +1,5 @@
-import { type Document, isMap, isScalar, parseDocument, visit } from 'yaml';
+import type { Document } from 'yaml';
+import { fullYaml } from '../lib/full-yaml.ts';
 import type { AuthManifest, CommandManifest } from '../manifest/manifest.ts';
 
 /** What the packages have, as their host prints it. */
@@ -15,6 +16,7 @@ const lineWidth = 0;
 
 /** The text without what discovery writes, so that the rest of it can be checked; undefined when it is no mapping. */
 export function undiscoveredText(text: string): string | undefined {
+  const { isMap, parseDocument } = fullYaml();
   const document = parseDocument(text);
   if (document.errors.length > 0 || !isMap(document.contents)) return undefined;
   document.delete('auths');
@@ -27,7 +29,7 @@ export function undiscoveredText(text: string): string | undefined {
  * was there before, so do its description, its context, and what its author says of a parameter beside type and need.
  */
 export function discoveredText(text: string, { commands, auths }: Discovery): string {
-  const document = parseDocument(text);
+  const document = fullYaml().parseDocument(text);
   const old = document.toJS() as Written;
   place(document, 'commands', commands, old);
   if (auths.length > 0 || old['auths'] !== undefined) place(document, 'auths', auths, old);
@@ -40,7 +42,7 @@ export function namesBeyond(one: readonly string[], other: readonly string[]): r
 }
 
 export function namesIn(text: string, key: 'commands' | 'auths'): readonly string[] {
-  const value: unknown = parseDocument(text).toJS();
+  const value: unknown = fullYaml().parseDocument(text).toJS();
   return listOf(mappingOf(value)[key]).flatMap(({ name }) => (typeof name === 'string' ? [name] : []));
 }
 
@@ -48,6 +50,7 @@ function place(document: Document, key: 'commands' | 'auths', found: readonly De
   const before = new Map(listOf(old[key]).map((one) => [one['name'], one]));
   const node = document.createNode(found.map((one) => merged(one, before.get(one.name) ?? {})));
   // A mapping of plain values, such as a parameter, takes one line.
+  const { isScalar, visit } = fullYaml();
   visit(node, {
     Map: (_, map) => {
       map.flow = map.items.every(({ value }) => isScalar(value));

@@ -12,7 +12,7 @@ export function addEngineGuard(program: Command, { io }: CliContext): void {
     .requiredOption('--listen <path>', 'the socket to make, for the proxy’s server.engine')
     .option('--engine <path>', 'the engine’s own socket', '/var/run/docker.sock')
     .action(async ({ listen, engine }: { readonly listen: string; readonly engine: string }) => {
-      const logger = createLogger({ level: 'info', destination: logDestination(io, 'auto') });
+      const logger = createLogger({ level: 'info', destination: await logDestination(io, 'auto') });
       const stop = new AbortController();
       const { promise: stopped, resolve } = Promise.withResolvers<void>();
       for (const name of ['SIGTERM', 'SIGINT'] as const) io.onSignal(name, resolve, stop.signal);

@@ -1,11 +1,11 @@
-import pretty from 'pino-pretty';
 import type { LogDestination } from '../log.ts';
 import type { CliIo, TerminalStream } from './io.ts';
 
 /** Logs go to stderr, so that stdout holds results only: for people on a terminal, one JSON object a line elsewhere. */
-export function logDestination(io: CliIo, format: 'auto' | 'json' | 'pretty'): LogDestination {
+export async function logDestination(io: CliIo, format: 'auto' | 'json' | 'pretty'): Promise<LogDestination> {
   const isPretty = format === 'pretty' || (format === 'auto' && io.stderr.isTTY === true);
   if (!isPretty) return batched(io.stderr);
+  const { default: pretty } = await import('pino-pretty');
   const colorize = io.stderr.isTTY === true && !io.environment['NO_COLOR'];
   return pretty({ colorize, messageKey: 'message', destination: io.stderr, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' });
 }

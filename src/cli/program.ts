@@ -1,20 +1,28 @@
 import { Command, CommanderError } from 'commander';
 import { ProxyError } from '../errors.ts';
-import { addAudit } from './audit.ts';
-import { addCall } from './call.ts';
-import { addCheck } from './check.ts';
-import { addCompletion } from './completion.ts';
 import type { CliContext } from './context.ts';
-import { addDiscover } from './discover.ts';
-import { addDoctor } from './doctor.ts';
-import { addEngineGuard } from './engine-guard.ts';
 import { type CliIo, type ExitCode, exitCodes, UsageError } from './io.ts';
-import { addList } from './list.ts';
-import { addLock } from './lock.ts';
-import { addPolicy } from './policy.ts';
-import { addServe } from './serve.ts';
 import { createTerminal } from './terminal.ts';
 import { readVersion } from './version.ts';
+
+type AddCommand = (program: Command, context: CliContext) => void;
+
+/** In the order of the help. Each is loaded when it is asked for: together they take longer to load than one takes to run. */
+const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
+  serve: async () => (await import('./serve.ts')).addServe,
+  list: async () => (await import('./list.ts')).addList,
+  call: async () => (await import('./call.ts')).addCall,
+  check: async () => (await import('./check.ts')).addCheck,
+  doctor: async () => (await import('./doctor.ts')).addDoctor,
+  policy: async () => (await import('./policy.ts')).addPolicy,
+  lock: async () => (await import('./lock.ts')).addLock,
+  discover: async () => (await import('./discover.ts')).addDiscover,
+  audit: async () => (await import('./audit.ts')).addAudit,
+  'engine-guard': async () => (await import('./engine-guard.ts')).addEngineGuard,
+  completion: async () => (await import('./completion.ts')).addCompletion,
+};
+/** Those that tell of all others. */
+const needsAll = new Set(['completion']);
 
 /** Runs one command line and says how it ended. Never throws for what a user can do wrong. */
 export async function runCli(io: CliIo): Promise<ExitCode> {
@@ -24,14 +32,15 @@ export async function runCli(io: CliIo): Promise<ExitCode> {
   };
   const context: CliContext = { io, terminal: createTerminal(io), finish };
   try {
-    await createProgram(context).parseAsync(io.argv, { from: 'user' });
+    const program = await createProgram(context);
+    await program.parseAsync(io.argv, { from: 'user' });
     return exitCode;
   } catch (error) {
     return report(error, io);
   }
 }
 
-export function createProgram(context: CliContext): Command {
+async function createProgram(context: CliContext): Promise<Command> {
   const { io } = context;
   const program = new Command('bulkhead')
     .description('One HTTP API in front of connectors in any language, each in its own watertight compartment.')
@@ -40,21 +49,14 @@ export function createProgram(context: CliContext): Command {
     .showHelpAfterError('(add --help for the whole usage)')
     .configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) })
     .helpCommand('help [command]', 'show the help of a command');
-  for (const add of [
-    addServe,
-    addList,
-    addCall,
-    addCheck,
-    addDoctor,
-    addPolicy,
-    addLock,
-    addDiscover,
-    addAudit,
-    addEngineGuard,
-    addCompletion,
-  ])
-    add(program, context);
+  for (const add of await Promise.all(wanted(io.argv).map((load) => load()))) add(program, context);
   return program;
+}
+
+/** The command that stands first; all of them where it is none, for then there is something to say about them. */
+function wanted([first = '']: readonly string[]): readonly (() => Promise<AddCommand>)[] {
+  const one = needsAll.has(first) || !Object.hasOwn(commands, first) ? undefined : commands[first];
+  return one === undefined ? Object.values(commands) : [one];
 }
 
 function report(error: unknown, io: CliIo): ExitCode {

@@ -1,5 +1,6 @@
-import { Counter, Gauge, type Metric, Registry } from 'prom-client';
+import type { Metric, Registry } from 'prom-client';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
+import { once } from '../lib/once.ts';
 import type { Phases } from '../worker/invocation.ts';
 import { CodeCounts, DurationCounts } from './counts.ts';
 
@@ -13,9 +14,15 @@ export interface Metrics {
   command(connector: string, command: string): CommandMetrics;
   /** A request that named no command, or was refused before one was known. */
   refused(code: string): void;
-  /** The Prometheus text format. */
-  text(): Promise<string>;
+  /** In the Prometheus text format. */
+  page(): Promise<MetricsPage>;
+  /** Loads what a page takes, so that it does not hold up the calls beside the first one. */
+  prepare(): Promise<void>;
+}
+
+export interface MetricsPage {
   readonly contentType: string;
+  readonly text: string;
 }
 
 export interface MetricsOptions {
@@ -24,32 +31,41 @@ export interface MetricsOptions {
 }
 
 export function createMetrics({ status, version }: MetricsOptions): Metrics {
-  const registry = new Registry();
-  const registers = [registry];
-  const commands = registerInvocations(registry);
-  const durations = registerDurations(registry);
-  const refusals = new Counter({
-    name: 'bulkhead_requests_refused_total',
-    help: 'Requests refused before a command was known, by error code.',
-    labelNames: ['code'],
-    registers,
+  const commands = new Map<string, CommandCounts>();
+  const durations = new Map<string, PhaseCounts>();
+  const refusals = new CodeCounts();
+  // Ninety files, which nobody needs who waits for the start.
+  const registry = once(async () => {
+    const prom = await import('prom-client');
+    const made = new prom.Registry();
+    registerInvocations(prom, made, commands);
+    registerDurations(made, durations);
+    registerRefusals(prom, made, refusals);
+    new prom.Gauge({ name: 'bulkhead_info', help: 'Version of Bulkhead.', labelNames: ['version'], registers: [made] }).set({ version }, 1);
+    registerPoolMetrics(prom, made, status);
+    return made;
   });
-  new Gauge({ name: 'bulkhead_info', help: 'Version of Bulkhead.', labelNames: ['version'], registers }).set({ version }, 1);
-  registerPoolMetrics(registry, status);
   return {
-    command: (connector, command) => commandMetrics(commands(connector, command), durations(connector)),
-    refused: (code) => refusals.inc({ code }),
-    text: () => registry.metrics(),
-    contentType: registry.contentType,
+    command: (connector, command) => commandMetrics(codesOf(commands, connector, command), phasesOf(durations, connector)),
+    refused: (code) => refusals.add(code),
+    async page() {
+      const made = await registry.get();
+      return { contentType: made.contentType, text: await made.metrics() };
+    },
+    async prepare() {
+      await registry.get();
+    },
   };
 }
+
+type Prom = typeof import('prom-client');
 
 /** For a server that shows no metrics: counting would be work for nobody. */
 export const noMetrics: Metrics = {
   command: () => ({ observe() {} }),
   refused() {},
-  text: () => Promise.resolve(''),
-  contentType: 'text/plain',
+  page: () => Promise.resolve({ contentType: 'text/plain', text: '' }),
+  prepare: () => Promise.resolve(),
 };
 
 function commandMetrics(codes: CodeCounts, { queue, start, run }: PhaseCounts): CommandMetrics {
@@ -64,9 +80,23 @@ function commandMetrics(codes: CodeCounts, { queue, start, run }: PhaseCounts): 
   };
 }
 
-/** Gives the counts of a command, the same for the same names: they outlive a change of the config. */
-function registerInvocations(registry: Registry): (connector: string, command: string) => CodeCounts {
-  const counts = new Map<string, { readonly connector: string; readonly command: string; readonly codes: CodeCounts }>();
+interface CommandCounts {
+  readonly connector: string;
+  readonly command: string;
+  readonly codes: CodeCounts;
+}
+
+/** The same for the same names: counts outlive a change of the config. */
+function codesOf(counts: Map<string, CommandCounts>, connector: string, command: string): CodeCounts {
+  const id = `${connector}/${command}`;
+  const known = counts.get(id);
+  if (known !== undefined) return known.codes;
+  const codes = new CodeCounts();
+  counts.set(id, { connector, command, codes });
+  return codes;
+}
+
+function registerInvocations({ Counter }: Prom, registry: Registry, counts: ReadonlyMap<string, CommandCounts>): void {
   new Counter({
     ...{
       name: 'bulkhead_invocations_total',
@@ -81,14 +111,21 @@ function registerInvocations(registry: Registry): (connector: string, command: s
       }
     },
   });
-  return (connector, command) => {
-    const id = `${connector}/${command}`;
-    const known = counts.get(id);
-    if (known !== undefined) return known.codes;
-    const codes = new CodeCounts();
-    counts.set(id, { connector, command, codes });
-    return codes;
-  };
+}
+
+function registerRefusals({ Counter }: Prom, registry: Registry, counts: CodeCounts): void {
+  new Counter({
+    ...{
+      name: 'bulkhead_requests_refused_total',
+      help: 'Requests refused before a command was known, by error code.',
+      labelNames: ['code'],
+      registers: [registry],
+    },
+    collect() {
+      this.reset();
+      for (const [code, count] of counts.all()) this.inc({ code }, count);
+    },
+  });
 }
 
 interface PhaseCounts {
@@ -99,8 +136,15 @@ interface PhaseCounts {
 
 const durationName = 'bulkhead_invocation_duration_seconds';
 
-function registerDurations(registry: Registry): (connector: string) => PhaseCounts {
-  const counts = new Map<string, PhaseCounts>();
+function phasesOf(counts: Map<string, PhaseCounts>, connector: string): PhaseCounts {
+  const known = counts.get(connector);
+  if (known !== undefined) return known;
+  const phases = { queue: new DurationCounts(), start: new DurationCounts(), run: new DurationCounts() };
+  counts.set(connector, phases);
+  return phases;
+}
+
+function registerDurations(registry: Registry, counts: ReadonlyMap<string, PhaseCounts>): void {
   const get = () => ({
     name: durationName,
     help: 'Duration of invocations by phase: waiting for a worker (queue), of that starting one (start), and running (run).',
@@ -114,17 +158,10 @@ function registerDurations(registry: Registry): (connector: string) => PhaseCoun
   });
   // All that a registry asks of a metric.
   registry.registerMetric({ name: durationName, get: () => Promise.resolve(get()), reset() {} } as unknown as Metric);
-  return (connector) => {
-    const known = counts.get(connector);
-    if (known !== undefined) return known;
-    const phases = { queue: new DurationCounts(), start: new DurationCounts(), run: new DurationCounts() };
-    counts.set(connector, phases);
-    return phases;
-  };
 }
 
 /** Read from the pools when somebody asks, so that they cost nothing else. */
-function registerPoolMetrics(registry: Registry, status: Dispatcher['status']): void {
+function registerPoolMetrics({ Counter, Gauge }: Prom, registry: Registry, status: Dispatcher['status']): void {
   const registers = [registry];
   const gauge = (name: string, help: string, read: (pool: PoolStatus) => number): void => {
     new Gauge({

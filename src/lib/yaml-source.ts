@@ -1,17 +1,6 @@
-import {
-  type Document,
-  isAlias,
-  isCollection,
-  isMap,
-  isNode,
-  isScalar,
-  LineCounter,
-  type Node,
-  type Pair,
-  parseDocument,
-  visit,
-} from 'yaml';
+import type { Document, LineCounter, Node, Pair } from 'yaml';
 import type { Fault, Source } from './faults.ts';
+import { fullYaml } from './full-yaml.ts';
 import { readPlainYaml } from './plain-yaml.ts';
 
 /** Expansions of one anchor that a document may make before it counts as an attack. */
@@ -50,7 +39,7 @@ function lazySource(file: string, text: string): Source {
     file,
     locate(path, key) {
       if (source === undefined) {
-        const lines = new LineCounter();
+        const lines = newLineCounter();
         source = sourceOf(file, parse(text, lines), lines);
       }
       return source.locate(path, key);
@@ -58,13 +47,24 @@ function lazySource(file: string, text: string): Source {
   };
 }
 
+function newLineCounter(): LineCounter {
+  return new (fullYaml().LineCounter)();
+}
+
 function parse(text: string, lineCounter: LineCounter): Document.Parsed {
-  return parseDocument(text, { lineCounter, uniqueKeys: true, schema: 'core', customTags: [], logLevel: 'error', prettyErrors: false });
+  return fullYaml().parseDocument(text, {
+    lineCounter,
+    uniqueKeys: true,
+    schema: 'core',
+    customTags: [],
+    logLevel: 'error',
+    prettyErrors: false,
+  });
 }
 
 /** With the full parser. */
 export function readAnyYaml({ file, text, depthMax }: Omit<YamlOptions, 'bytesMax'>): YamlResult {
-  const lines = new LineCounter();
+  const lines = newLineCounter();
   try {
     const document = parse(text, lines);
     const source = sourceOf(file, document, lines);
@@ -125,6 +125,7 @@ function syntaxMessage(code: string): { readonly message: string; readonly repai
 }
 
 function contentFaults(document: Document.Parsed, source: Source, lines: LineCounter, depthMax: number): readonly Fault[] {
+  const { isCollection, isScalar, visit } = fullYaml();
   const faults: Fault[] = [];
   const add = (node: unknown, message: string, repair: string): void => {
     faults.push({ file: source.file, ...positionOf(node, lines), path: '', message, repair });
@@ -150,6 +151,7 @@ function contentFaults(document: Document.Parsed, source: Source, lines: LineCou
 }
 
 function sourceOf(file: string, document: Document.Parsed, lines: LineCounter): Source {
+  const { isAlias, isCollection } = fullYaml();
   const locate: Source['locate'] = (path, key = false) => {
     let node: unknown = document.contents;
     let place: unknown = node;
@@ -168,6 +170,7 @@ function sourceOf(file: string, document: Document.Parsed, lines: LineCounter): 
 }
 
 function childOf(node: unknown, step: string | number): { readonly place: unknown; readonly value: unknown } | undefined {
+  const { isCollection, isMap, isScalar } = fullYaml();
   if (isMap(node)) {
     const pair = node.items.find((item: Pair) => String(isScalar(item.key) ? item.key.value : item.key) === String(step));
     return pair === undefined ? undefined : { place: pair.key, value: pair.value };
@@ -178,7 +181,7 @@ function childOf(node: unknown, step: string | number): { readonly place: unknow
 }
 
 function positionOf(node: unknown, lines: LineCounter): { readonly line: number; readonly column: number } {
-  const offset = isNode(node) ? ((node as Node).range?.[0] ?? 0) : 0;
+  const offset = fullYaml().isNode(node) ? ((node as Node).range?.[0] ?? 0) : 0;
   const { line, col } = lines.linePos(offset);
   return { line: Math.max(1, line), column: Math.max(1, col) };
 }

@@ -31,7 +31,7 @@ const mebibyte = 2 ** 20;
 
 /** Small limits, so that reaching them is quick. */
 const probeLimits: SandboxPolicy['limits'] = {
-  memoryBytesMax: 32 * mebibyte,
+  memoryBytesMax: 16 * mebibyte,
   cpusMax: 1,
   pidsMax: 16,
   descriptorsMax: 64,
@@ -43,16 +43,22 @@ const memoryTriedMebibytes = 128;
 /** The whole probe; on a quiet machine it takes half a second. */
 const probeTimeoutMs = 20_000;
 
+export interface ProbeOptions extends Omit<SubprocessRunnerOptions, 'egress'> {
+  /** Called for each of the two sandboxes when it runs, or cannot be started. */
+  readonly onStarted?: () => void;
+}
+
 /**
  * Tries the forbidden things from inside a real sandbox, without network and with rules. Never throws: a sandbox that cannot be had
  * is a report too.
  */
-export async function probeSandbox(options: Omit<SubprocessRunnerOptions, 'egress'> = {}): Promise<readonly ControlReport[]> {
+export async function probeSandbox({ onStarted = () => {}, ...options }: ProbeOptions = {}): Promise<readonly ControlReport[]> {
   const stage = await setStage();
   const runner = createSubprocessRunner({ ...options, egress: listeningOnly });
   try {
-    const bare = runProbe({ runner, stage, network: { type: 'none' }, memoryMebibytes: memoryTriedMebibytes });
-    const ruled = runProbe({ runner, stage, network: { type: 'rules', rules: [networkRule('127.0.0.1:443')] }, memoryMebibytes: 0 });
+    const scene = { runner, stage, onStarted };
+    const bare = runProbe({ ...scene, network: { type: 'none' }, memoryMebibytes: memoryTriedMebibytes });
+    const ruled = runProbe({ ...scene, network: { type: 'rules', rules: [networkRule('127.0.0.1:443')] }, memoryMebibytes: 0 });
     const ruledOrWhy = ruled.catch((error: unknown) => [
       { control: 'network rules', isHeld: false, detail: ProxyError.from(error).message },
     ]);
@@ -145,17 +151,18 @@ interface Attempt {
 interface ProbeRun {
   readonly runner: SubprocessRunner;
   readonly stage: Stage;
+  readonly onStarted: () => void;
   readonly network: SandboxPolicy['network'];
   readonly memoryMebibytes: number;
 }
 
-async function runProbe({ runner, stage, network, memoryMebibytes }: ProbeRun): Promise<readonly Attempt[]> {
+async function runProbe({ runner, stage, onStarted, network, memoryMebibytes }: ProbeRun): Promise<readonly Attempt[]> {
   const environment = {
     ...stage.environment,
     ...(network.type === 'rules' ? { PROBE_LISTENER: '1' } : {}),
     ...(memoryMebibytes > 0 ? { PROBE_MEMORY: String(memoryMebibytes) } : {}),
   };
-  const probe = await runner.start(
+  const starting = runner.start(
     {
       connector: 'probe' as ConnectorName,
       policy: { sandbox: 'enforced', network, limits: probeLimits, environment },
@@ -164,6 +171,7 @@ async function runProbe({ runner, stage, network, memoryMebibytes }: ProbeRun): 
     },
     AbortSignal.timeout(probeTimeoutMs),
   );
+  const probe = await starting.finally(onStarted);
   const timer = setTimeout(() => probe.kill(), probeTimeoutMs);
   const [output, complaint, { breach }] = await Promise.all([text(probe.stdout), text(probe.stderr), probe.exited]);
   clearTimeout(timer);

@@ -7,7 +7,8 @@ export function metricsRoute({ metrics }: AppOptions): Route {
     path: '/metrics',
     type: 'guarded',
     async get(access) {
-      return { status: 200, contentType: metrics.contentType, head: visibleLines(await metrics.text(), access) };
+      const { contentType, text } = await metrics.page();
+      return { status: 200, contentType, head: visibleLines(text, access) };
     },
   };
 }
