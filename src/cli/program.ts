@@ -21,8 +21,6 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   'engine-guard': async () => (await import('./engine-guard.ts')).addEngineGuard,
   completion: async () => (await import('./completion.ts')).addCompletion,
 };
-/** Those that tell of all others. */
-const needsAll = new Set(['completion']);
 
 /** Runs one command line and says how it ended. Never throws for what a user can do wrong. */
 export async function runCli(io: CliIo): Promise<ExitCode> {
@@ -53,10 +51,10 @@ async function createProgram(context: CliContext): Promise<Command> {
   return program;
 }
 
-/** The command that stands first; all of them where it is none, for then there is something to say about them. */
+/** The command that stands first. All of them where it is none, for then there is something to say about them, as a completion script has. */
 function wanted([first = '']: readonly string[]): readonly (() => Promise<AddCommand>)[] {
-  const one = needsAll.has(first) || !Object.hasOwn(commands, first) ? undefined : commands[first];
-  return one === undefined ? Object.values(commands) : [one];
+  const isAboutAll = first === 'completion' || !Object.hasOwn(commands, first);
+  return Object.entries(commands).flatMap(([name, load]) => (isAboutAll || name === first ? [load] : []));
 }
 
 function report(error: unknown, io: CliIo): ExitCode {

@@ -29,9 +29,9 @@ export interface ControlReport {
 
 const mebibyte = 2 ** 20;
 
-/** Small limits, so that reaching them is quick. */
+/** Small limits, so that reaching them is quick; the probe itself takes 8 MiB, and more where pages are larger. */
 const probeLimits: SandboxPolicy['limits'] = {
-  memoryBytesMax: 16 * mebibyte,
+  memoryBytesMax: 32 * mebibyte,
   cpusMax: 1,
   pidsMax: 16,
   descriptorsMax: 64,
@@ -179,9 +179,16 @@ async function runProbe({ runner, stage, onStarted, network, memoryMebibytes }: 
   const tried = attempts.filter(({ control }) => control !== 'memory');
   if (tried.length === 0)
     throw new ProxyError('sandbox_unavailable', `The probe said nothing (${complaint.trim()}). It needs perl: ${perlRepair}.`);
+  tried.push(...untold(attempts, memoryMebibytes > 0 ? 'memory' : 'network rules', breach?.message ?? complaint.trim()));
   if (memoryMebibytes === 0) return tried;
   const isStopped = breach?.code === 'memory_exceeded';
   return [...tried, { control: 'memory', isHeld: isStopped, detail: breach?.message ?? `took ${memoryMebibytes} MiB and was not stopped` }];
+}
+
+/** What ends the probe before its last attempt leaves controls untried that nobody would miss in the report: so that is told as one. */
+function untold(attempts: readonly Attempt[], last: string, reason: string): readonly Attempt[] {
+  if (attempts.some(({ control }) => control === last)) return [];
+  return [{ control: 'probe', isHeld: false, detail: `ended before it had tried everything${reason === '' ? '' : ` (${reason})`}` }];
 }
 
 function readAttempt(line: string): Attempt {

@@ -59,6 +59,19 @@ it('a sandbox without process numbers of its own starts nothing at all: its firs
   );
 });
 
+it('a probe that ends before it has tried everything proves nothing: what it left out would be missed by nobody', async () => {
+  writeFileSync(join(folder, 'early-end.pl'), 'print "ptrace\theld\tas if\n";\n');
+  weaken('early end');
+  const { reports, lost } = await lostControls();
+  expect(lost).toContain('probe');
+  expect(() => requireControls(reports)).toThrow(
+    expect.objectContaining({
+      code: 'sandbox_unavailable',
+      message: expect.stringContaining('probe not enforced: ended before it had tried everything'),
+    }),
+  );
+});
+
 it('a bubblewrap that ends at once is told in its own words, also when it ends while it is put under its limits', async () => {
   const path = join(folder, 'dead-bwrap');
   writeFileSync(path, '#!/bin/sh\necho "bwrap: Permission denied, as if" >&2\nexit 1\n', { mode: 0o755 });
