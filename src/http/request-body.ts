@@ -137,15 +137,15 @@ class GatheredChunks {
   }
 
   add(chunk: Buffer): void {
-    const isFirst = this.#gathered.length === 0;
+    const isWithin = this.length + chunk.length <= this.#bytesMax;
+    // Before its memory goes.
+    if (isWithin && this.#markBytes !== undefined) this.#scan?.advance(chunk);
     this.#gathered.append(chunk);
     // The first four bytes tell the encoding.
-    if (isFirst || this.length < 4 || this.length > this.#bytesMax) return;
+    if (!isWithin || this.#scan !== undefined || this.length < 4) return;
     const bytes = this.#gathered.whole();
-    if (this.#scan === undefined) {
-      this.#markBytes = utf8MarkBytes(bytes);
-      this.#scan = new GrowingScan(this.#scanOptions);
-    }
+    this.#markBytes = utf8MarkBytes(bytes);
+    this.#scan = new GrowingScan(this.#scanOptions);
     if (this.#markBytes !== undefined) this.#scan.advance(bytes.subarray(this.#markBytes));
   }
 

@@ -122,7 +122,7 @@ function scanWindow(text: string, options: ScanOptions): ScanResult {
   if (numberOf('reason') !== 0) return failure(options);
   if (!isWhole) return endsTooEarly(text);
   const members: Member[] = [];
-  listMembers(text, members);
+  listMembers(text, table, numberOf('tableLength') * memberFields, members);
   return success(text, members);
 }
 
@@ -161,43 +161,70 @@ function endsTooEarly({ length }: Piece): ScanFailure {
 /** Whose progress is in the machine. There is one machine, which takes turns between the texts that are coming. */
 let holder: GrowingScan | undefined;
 
+export interface GrowingScanOptions extends ScanOptions {
+  /** So many bytes of what has come may turn out to be no part of the text, and wait for what follows. Default 0, at most 4. */
+  readonly heldBytes?: number;
+}
+
 /**
  * The scan of a text that is still coming: what has come is scanned as it comes, so that the last byte of a large text does not cost a
- * stall of the event loop. The result is that of `scanJson`, however the text is split. Linear in the bytes.
+ * stall of the event loop. The result is that of `scanJson`, however the text is split. Linear in the bytes. Each chunk is read where it
+ * is, and while it is still in the processor’s cache, not as a part of the whole: a view of large memory costs more than a copy of 64 KB.
  */
 export class GrowingScan {
-  readonly #options: ScanOptions;
-  readonly #members: Member[] = [];
+  readonly #options: GrowingScanOptions;
+  /** Numbers of the members that have ended, as the table has them. */
+  readonly #members: number[] = [];
   /** Bytes that the machine has taken. */
   #taken = 0;
   #hasFailed = false;
   /** Up to here the bytes are UTF-8. */
   #valid = 0;
   #isInvalid = false;
+  /** What has come and waits for what follows. */
+  #held: Uint8Array | undefined;
   /** Progress and stack, while another text is in the machine. */
   #aside: Uint8Array | undefined;
 
-  constructor(options: ScanOptions) {
+  constructor(options: GrowingScanOptions) {
     this.#options = options;
   }
 
-  /** `bytes` are all that came so far; those of an earlier call must not have changed, but may have moved. */
-  advance(bytes: Uint8Array): void {
+  /** `chunk` follows those of earlier calls. It is not kept. */
+  advance(chunk: Uint8Array): void {
     if (this.#hasFailed) return;
-    this.#validate(bytes, sequenceStart(bytes, this.#valid));
-    this.#take(bytes);
+    this.#hold();
+    let at = 0;
+    do {
+      const held = this.#held?.length ?? 0;
+      if (this.#held !== undefined) window.set(this.#held);
+      const end = Math.min(chunk.length, at + window.length - held);
+      window.set(at === 0 && end === chunk.length ? chunk : chunk.subarray(at, end), held);
+      const length = held + end - at;
+      this.#run(sequenceStart(window, 0, Math.max(0, length - (this.#options.heldBytes ?? 0))), length);
+      at = end;
+    } while (at < chunk.length && !this.#hasFailed);
   }
 
-  /** `bytes` are the whole text: all of the last call of `advance` and what came since. To be called once. */
+  /** `bytes` are the whole text: all chunks, and what came since. To be called once. */
   finish(bytes: Uint8Array): ScanResult {
-    this.#take(bytes);
+    this.#held = undefined;
+    this.#hold();
+    while (this.#taken < bytes.length && !this.#hasFailed) {
+      const end = Math.min(bytes.length, this.#taken + window.length);
+      window.set(this.#taken === 0 && end === bytes.length ? bytes : bytes.subarray(this.#taken, end));
+      const length = end - this.#taken;
+      const taken = end === bytes.length ? length : sequenceStart(window, 0, length);
+      this.#run(taken, taken);
+    }
     const isWhole = machine.finish() !== 0;
     holder = undefined;
     if (this.#hasFailed) return failure(this.#options);
     if (!isWhole) return endsTooEarly(bytes);
-    this.#validate(bytes, bytes.length);
     if (this.#isInvalid) return { ok: false, offset: firstInvalidUtf8(bytes, this.#valid), reason: 'it is not UTF-8' };
-    return success(bytes, this.#members);
+    const members: Member[] = [];
+    listMembers(bytes, this.#members, this.#members.length, members);
+    return success(bytes, members);
   }
 
   /** Puts aside what another text left in the machine. */
@@ -206,17 +233,15 @@ export class GrowingScan {
     holder = undefined;
   }
 
-  #take(bytes: Uint8Array): void {
-    this.#hold();
-    while (this.#taken < bytes.length && !this.#hasFailed) {
-      const rest = this.#taken === 0 ? bytes : bytes.subarray(this.#taken);
-      const part = rest.length <= window.length ? rest : rest.subarray(0, window.length);
-      window.set(part);
-      machine.run(part.length);
-      this.#taken += part.length;
-      this.#hasFailed = numberOf('reason') !== 0;
-      listMembers(bytes, this.#members);
-    }
+  /** Takes bytes of the window, and holds back those between `taken` and `length`. */
+  #run(taken: number, length: number): void {
+    this.#held = taken === length ? undefined : new Uint8Array(window.subarray(taken, length));
+    this.#validate(taken);
+    machine.run(taken);
+    this.#taken += taken;
+    this.#hasFailed = numberOf('reason') !== 0;
+    const end = numberOf('tableLength') * memberFields;
+    for (let at = 0; at < end; at += 1) this.#members.push(table[at] as number);
   }
 
   #hold(): void {
@@ -232,9 +257,9 @@ export class GrowingScan {
     this.#aside = memory.slice(progressStart, stackStart + numberOf('depth'));
   }
 
-  #validate(bytes: Uint8Array, end: number): void {
+  #validate(length: number): void {
     if (this.#isInvalid) return;
-    if (isUtf8(this.#valid === 0 && end === bytes.length ? bytes : bytes.subarray(this.#valid, end))) this.#valid = end;
+    if (isUtf8(length === window.length ? window : window.subarray(0, length))) this.#valid += length;
     else this.#isInvalid = true;
   }
 }
@@ -261,13 +286,12 @@ const reasons = [
 const tooDeep = 12;
 const tooManyMembers = 13;
 
-/** Those that ended in this run of the machine. `text` is ASCII where it is no bytes. */
-function listMembers(text: Piece, members: Member[]): void {
-  const end = numberOf('tableLength') * memberFields;
+/** `numbers` are those that the table has of each, up to `end`. `text` is ASCII where it is no bytes. */
+function listMembers(text: Piece, numbers: ArrayLike<number>, end: number, members: Member[]): void {
   for (let at = 0; at < end; at += memberFields) {
-    const memberStart = table[at] as number;
-    const key = keyText(text, memberStart, table[at + 1] as number, table[at + 2] !== 0);
-    members.push({ key, memberStart, valueStart: table[at + 3] as number, valueEnd: table[at + 4] as number });
+    const memberStart = numbers[at] as number;
+    const key = keyText(text, memberStart, numbers[at + 1] as number, numbers[at + 2] !== 0);
+    members.push({ key, memberStart, valueStart: numbers[at + 3] as number, valueEnd: numbers[at + 4] as number });
   }
 }
 

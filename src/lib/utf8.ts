@@ -1,8 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 
-/** Where the last sequence of the bytes begins if it may be cut off, else their end; never before `from`. */
-export function sequenceStart(bytes: Uint8Array, from: number): number {
-  const { length } = bytes;
+/** Where the last sequence of the first `length` bytes begins if it may be cut off, else their end; never before `from`. */
+export function sequenceStart(bytes: Uint8Array, from: number, length = bytes.length): number {
   for (let at = length - 1; at >= Math.max(from, length - 3); at -= 1) {
     const byte = bytes[at] as number;
     if (byte >= 0xc0) return at;

@@ -39,16 +39,14 @@ export interface BegunLine {
   readonly scan: GrowingScan;
 }
 
-/** `beginning` holds the id, if the line is laid out as usual. */
+/** `beginning` holds the id, if the line is laid out as usual. What of the line comes next goes to the scan, without the LF. */
 export function beginLine(beginning: Buffer, limits: LineLimits): BegunLine {
   const start = plainStart(beginning)?.start ?? 0;
-  return { start, scan: new GrowingScan(start === 0 ? lineOptions(limits) : resultOptions(limits)) };
-}
-
-/** `line` is all that came so far, without an LF. */
-export function goOnWithLine({ start, scan }: BegunLine, line: Buffer): void {
   // The last two bytes may be the brace and the CR behind a result.
-  if (line.length > start + 2) scan.advance(line.subarray(start, -2));
+  const options = start === 0 ? lineOptions(limits) : { ...resultOptions(limits), heldBytes: 2 };
+  const scan = new GrowingScan(options);
+  scan.advance(beginning.subarray(start));
+  return { start, scan };
 }
 
 function lineOptions({ nestingMax }: LineLimits): ScanOptions {

@@ -1,7 +1,7 @@
 import { GrowingBuffer } from '../lib/growing-buffer.ts';
 import { bytesOf, textBytesMax } from '../lib/pieces.ts';
 import { type Breach, excerptBytes, type Mask, notAMessage, tooLarge } from './breach.ts';
-import { type BegunLine, beginLine, goOnWithLine, type Incoming, idOfBeginning, readLine, readPlainAnswer } from './incoming.ts';
+import { type BegunLine, beginLine, type Incoming, idOfBeginning, readLine, readPlainAnswer } from './incoming.ts';
 import type { LineLimits } from './limits.ts';
 
 export type { Breach } from './breach.ts';
@@ -89,16 +89,13 @@ export class LineReader {
   /** Part of a line whose end is still to come: text that will never be a message is told early, for its end may never come. */
   #keep(part: Buffer): void {
     const before = this.#line.length;
+    // Before its memory goes.
+    this.#begun?.scan.advance(part);
     this.#line.append(part);
-    if (before > longLineBytes) this.#goOn(this.#line.whole());
+    if (this.#begun === undefined && this.#line.length > longLineBytes) this.#begun = beginLine(this.#line.whole(), this.#limits);
     if (before > excerptBytes || this.#line.length <= excerptBytes) return;
     const beginning = this.#line.whole().subarray(0, excerptBytes + 1);
     if (!mayBeMessage(beginning)) this.#break(wrongBeginning(beginning, this.#mask));
-  }
-
-  #goOn(line: Buffer): void {
-    this.#begun ??= beginLine(line, this.#limits);
-    goOnWithLine(this.#begun, line);
   }
 
   /** A line that came in one chunk is read where it is. */

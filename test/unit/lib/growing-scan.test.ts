@@ -1,15 +1,20 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { GrowingScan, type ScanOptions, type ScanResult, scanJson } from '../../../src/lib/json-scan.ts';
+import { GrowingScan, type GrowingScanOptions, type ScanOptions, type ScanResult, scanJson } from '../../../src/lib/json-scan.ts';
 import { jsonTexts, misaligned, mutatedJson, parsesAsJson } from '../../helpers/json-arbitraries.ts';
 
 const deep: ScanOptions = { nestingMax: 1000 };
 
-/** Scanned with a step at each of the lengths, in a buffer that moves between the steps when `moves` says so. */
-function grown(bytes: Uint8Array, lengths: readonly number[], options: ScanOptions = deep, moves = false): ScanResult {
+/** Scanned in chunks that end at each of the lengths, and are overwritten afterwards; they lie oddly in memory when `moves` says so. */
+function grown(bytes: Uint8Array, lengths: readonly number[], options: GrowingScanOptions = deep, moves = false): ScanResult {
   const scan = new GrowingScan(options);
+  let from = 0;
   for (const length of lengths.toSorted((a, b) => a - b)) {
-    scan.advance(moves ? misaligned(bytes.slice(0, length), length & 3) : bytes.subarray(0, length));
+    const part = new Uint8Array(bytes.subarray(from, length));
+    const chunk = moves ? misaligned(part, length & 3) : part;
+    scan.advance(chunk);
+    chunk.fill(0xff);
+    from = length;
   }
   return scan.finish(bytes);
 }
@@ -50,6 +55,25 @@ describe('however a text is split, the result is that of the scan in one go', ()
         expect(grown(bytes, everyLength(bytes))).toEqual(result);
       }),
       { numRuns: 3000 },
+    );
+  });
+
+  test('of a text behind which came what is no part of it', () => {
+    const heldBytes = 2;
+    const behind = fc.constantFrom('', '}', '}\r');
+    void fc.assert(
+      fc.property(jsonTexts(), behind, fc.array(fc.nat(400), { maxLength: 6 }), (text, more, cuts) => {
+        const bytes = Buffer.from(text);
+        const scan = new GrowingScan({ ...deep, heldBytes });
+        const come = Buffer.from(text + more);
+        let from = 0;
+        for (const length of [...cuts.map((cut) => cut % (come.length + 1)), come.length].toSorted((a, b) => a - b)) {
+          scan.advance(come.subarray(from, length));
+          from = length;
+        }
+        expect(scan.finish(bytes)).toEqual(scanJson(bytes, deep));
+      }),
+      { numRuns: 1000 },
     );
   });
 
@@ -113,7 +137,8 @@ describe('several scans that take turns', () => {
         const scans = samples.map(() => new GrowingScan(deep));
         const longest = Math.max(...samples.map(({ text, stepBytes }) => text.length / stepBytes));
         for (let turn = 1; turn < longest; turn += 1) {
-          for (const [index, { text, stepBytes }] of samples.entries()) scans[index]!.advance(text.subarray(0, turn * stepBytes));
+          for (const [index, { text, stepBytes }] of samples.entries())
+            scans[index]!.advance(text.subarray((turn - 1) * stepBytes, turn * stepBytes));
         }
         for (const [index, { text }] of samples.entries()) expect(scans[index]!.finish(text)).toEqual(scanJson(text, deep));
       }),
@@ -126,8 +151,8 @@ describe('several scans that take turns', () => {
     const [first, second] = [nested(400), nested(3)];
     const scans = [new GrowingScan(deep), new GrowingScan(deep)] as const;
     for (let length = 1; length < first.length; length += 7) {
-      scans[0].advance(first.subarray(0, length));
-      scans[1].advance(second.subarray(0, length));
+      scans[0].advance(first.subarray(Math.max(0, length - 7), length));
+      scans[1].advance(second.subarray(Math.max(0, length - 7), length));
     }
     expect(scans[0].finish(first)).toMatchObject({ ok: true, type: 'array' });
     expect(scans[1].finish(second)).toMatchObject({ ok: true, type: 'array' });
@@ -150,7 +175,7 @@ describe('no step costs more than what is new', () => {
     const scan = new GrowingScan({ nestingMax: 64 });
     for (let length = chunkBytes; length < bytes.length; length += chunkBytes) {
       const before = performance.now();
-      scan.advance(bytes.subarray(0, length));
+      scan.advance(bytes.subarray(length - chunkBytes, length));
       steps.push(performance.now() - before);
     }
     const before = performance.now();
@@ -169,7 +194,7 @@ describe('no step costs more than what is new', () => {
     const bytes = Buffer.from(make(megabytes10));
     const scan = new GrowingScan({ nestingMax: 64 });
     const before = performance.now();
-    for (let length = 1024; length < bytes.length; length += 1024) scan.advance(bytes.subarray(0, length));
+    for (let length = 1024; length < bytes.length; length += 1024) scan.advance(bytes.subarray(length - 1024, length));
     expect(scan.finish(bytes).ok).toBe(true);
     // Tens of milliseconds on an idle machine; read again at each of the ten thousand steps, it would take a minute.
     expect(performance.now() - before).toBeLessThan(5000);

@@ -11,7 +11,7 @@ const runs = 4000;
 /** In steps that are shorter than a block, so that every byte is looked at alone. */
 function scanByBytes(bytes: Uint8Array): ScanResult {
   const scan = new GrowingScan(options);
-  for (let end = 1; end <= bytes.length; end += 7) scan.advance(bytes.subarray(0, end));
+  for (let end = 1; end <= bytes.length; end += 7) scan.advance(bytes.subarray(Math.max(0, end - 7), end));
   return scan.finish(bytes);
 }
 
