@@ -10,30 +10,33 @@ export async function logDestination(io: CliIo, format: 'auto' | 'json' | 'prett
   return pretty({ colorize, messageKey: 'message', destination: io.stderr, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' });
 }
 
-const batchBytesMax = 64 * 1024;
+/** Of what waits, strings’ characters and lines that are still to be made; what comes on top of either makes a batch of its own. */
+const batchCharsMax = 64 * 1024;
+export const batchLinesMax = 512;
 /** UTF-8 takes at most so many for one of JavaScript’s characters. */
 const bytesPerCharMax = 3;
 /** After a batch the next one is collected for so long. */
 const lingerMs = 10;
 
+type Line = string | (() => string);
+
 /**
  * Lines as batches: the first line after a pause is written at the end of its turn of the event loop, and those that follow it closely
  * every ten milliseconds. Node writes to files and pipes at once and waits for it; to write each turn’s lines took a seventh of all that an
- * invocation costs. Lines become bytes one by one: to put texts together first took four times as long. What is not written yet is written
- * when the process ends, but for one that is killed.
+ * invocation costs. What is not written yet is written when the process ends, but for one that is killed.
  */
 export function batched(stream: TerminalStream): LogDestination {
-  let batch: Buffer | undefined;
-  let length = 0;
+  let batch: Line[] = [];
+  let chars = 0;
   let isWaiting = false;
   let writtenAt = Number.NEGATIVE_INFINITY;
   const flush = (): void => {
-    if (batch === undefined) return;
-    const bytes = batch.subarray(0, length);
-    batch = undefined;
-    length = 0;
+    if (batch.length === 0) return;
+    const lines = batch;
+    batch = [];
+    chars = 0;
     unwritten.delete(flush);
-    stream.write(bytes);
+    writeLines(stream, lines);
   };
   const wake = (): void => {
     isWaiting = false;
@@ -46,16 +49,33 @@ export function batched(stream: TerminalStream): LogDestination {
     if (waitMs > 0) setTimeout(wake, waitMs);
     else setImmediate(wake);
   };
-  return {
-    write(line) {
-      const bytesMax = line.length * bytesPerCharMax;
-      if (length + bytesMax > batchBytesMax) flush();
-      if (batch === undefined) unwritten.add(flush);
-      batch ??= Buffer.allocUnsafe(Math.max(batchBytesMax, bytesMax));
-      length += batch.write(line, length);
-      if (!isWaiting) wait();
-    },
+  const add = (line: Line, length: number): void => {
+    if (chars + length > batchCharsMax || batch.length >= batchLinesMax) flush();
+    if (batch.length === 0) unwritten.add(flush);
+    batch.push(line);
+    chars += length;
+    if (!isWaiting) wait();
   };
+  return { write: (line) => add(line, line.length), writeLater: (line) => add(line, 0) };
+}
+
+const chunkBytes = 64 * 1024;
+
+/** Lines become bytes one by one: to put texts together first took four times as long. */
+function writeLines(stream: TerminalStream, lines: readonly Line[]): void {
+  let chunk = Buffer.of();
+  let length = 0;
+  for (const line of lines) {
+    const text = typeof line === 'string' ? line : line();
+    const bytesMax = text.length * bytesPerCharMax;
+    if (length + bytesMax > chunk.length) {
+      if (length > 0) stream.write(chunk.subarray(0, length));
+      chunk = Buffer.allocUnsafe(Math.max(chunkBytes, bytesMax));
+      length = 0;
+    }
+    length += chunk.write(text, length);
+  }
+  stream.write(chunk.subarray(0, length));
 }
 
 const unwritten = new Set<() => void>();

@@ -21,7 +21,7 @@ export interface InvocationRecord {
 
 export function logInvocation(logger: Logger, record: InvocationRecord): void {
   if (outcomeOf(record.code) === 'failure') logFailure(logger, record);
-  else logger.infoText(successText(record), 'invocation');
+  else logger.infoLater(() => successText(record), 'invocation');
 }
 
 const keyText = createQuoted();

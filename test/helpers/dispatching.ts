@@ -130,8 +130,8 @@ export function dispatcherOf(connectors: readonly AvailableConnector[], options:
 
 export function recorder(lines: LogLine[]): Logger {
   const record = (level: keyof Logger) => (fields: LogFields, message: string) => void lines.push({ level, fields, message });
-  const infoText = (members: string, message: string) => record('info')(JSON.parse(`{${members}}`) as LogFields, message);
-  return { debug: record('debug'), info: record('info'), infoText, warn: record('warn'), error: record('error') };
+  const infoLater = (members: () => string, message: string) => record('info')(JSON.parse(`{${members()}}`) as LogFields, message);
+  return { debug: record('debug'), info: record('info'), infoLater, warn: record('warn'), error: record('error') };
 }
 
 export interface InvocationParts {

@@ -23,6 +23,25 @@ describe('createLogger', () => {
     expect(JSON.parse(written[0] ?? '')).toMatchObject({ level: 'debug', message: 'ready' });
   });
 
+  test('makes a line for later with the time at which it was told, or at once where nothing is kept for later', () => {
+    const kept: (() => string)[] = [];
+    const destination = { write: () => {}, writeLater: (line: () => string) => void kept.push(line) };
+    const { written, logger } = lines('info');
+    const before = Date.now();
+    createLogger({ level: 'info', destination }).infoLater(() => '"a":1', 'm');
+    const after = Date.now();
+    while (Date.now() === after);
+    logger.infoLater(() => '"a":1', 'm');
+    const [later, atOnce] = [kept[0]?.() ?? '', written[0] ?? ''].map((line) => JSON.parse(line) as { time: string });
+    expect(later).toMatchObject({ level: 'info', a: 1, message: 'm' });
+    expect(Date.parse(later?.time ?? '')).toBeGreaterThanOrEqual(before);
+    expect(Date.parse(later?.time ?? '')).toBeLessThanOrEqual(after);
+    expect(atOnce).toMatchObject({ level: 'info', a: 1, message: 'm' });
+    lines('warn').logger.infoLater(() => {
+      throw new Error('made, though nobody reads it');
+    }, 'm');
+  });
+
   test.each([
     ['debug', ['debug', 'info', 'warn', 'error']],
     ['info', ['info', 'warn', 'error']],

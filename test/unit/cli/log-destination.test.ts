@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream';
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { batched } from '../../../src/cli/log-destination.ts';
+import { batched, batchLinesMax } from '../../../src/cli/log-destination.ts';
 
 function destination() {
   const stream = new PassThrough();
@@ -39,13 +39,33 @@ test('very many lines are not held back', () => {
   expect(writes.join('').length).toBeGreaterThan(60_000);
 });
 
+test('a line that is to be made is made when it is written, in its place', async () => {
+  const { log, writes } = destination();
+  let isMade = false;
+  log.write('a\n');
+  log.writeLater?.(() => {
+    isMade = true;
+    return 'b\n';
+  });
+  log.write('c\n');
+  expect(isMade).toBe(false);
+  await nextTurn();
+  expect(writes).toEqual(['a\nb\nc\n']);
+});
+
+test('not more than so many lines wait to be made', () => {
+  const { log, writes } = destination();
+  for (let count = 0; count <= batchLinesMax; count += 1) log.writeLater?.(() => `${count}\n`);
+  expect(writes.join('').split('\n')).toHaveLength(batchLinesMax + 1);
+});
+
 test('nothing is lost when the process ends, also by a fault', async () => {
   const module = new URL('../../../src/cli/log-destination.ts', import.meta.url).href;
   const program = (end: string) =>
     `import { batched } from '${module}';
      const log = batched(process.stderr);
      log.write('first\\n');
-     setImmediate(() => setImmediate(() => { log.write('last\\n'); ${end} }));`;
+     setImmediate(() => setImmediate(() => { log.writeLater(() => 'last\\n'); ${end} }));`;
   for (const end of ['', 'process.exit(3);', 'throw new Error("fault");']) {
     const run = promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program(end)]);
     const { stderr } = await run.catch((error: { stderr: string }) => error);
