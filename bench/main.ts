@@ -14,6 +14,7 @@ import { createWorld } from './harness/world.ts';
 import { goalTable, machineOf, tablesOf } from './report.ts';
 import { coldStarts } from './sections/cold-starts.ts';
 import { containers } from './sections/containers.ts';
+import { cores } from './sections/cores.ts';
 import { idleWorkers, manyConnectors } from './sections/many.ts';
 import { neighbours } from './sections/neighbours.ts';
 import { overhead } from './sections/overhead.ts';
@@ -32,6 +33,7 @@ const sections = {
   connectors: manyConnectors,
   workers: idleWorkers,
   overhead,
+  cores,
 } as const;
 type SectionName = keyof typeof sections;
 
