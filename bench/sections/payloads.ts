@@ -22,12 +22,14 @@ export async function payloads(scene: Scene): Promise<void> {
   const hono = stack.use(await startServer('hono-echo.ts'));
   const connectors = connectorYaml({ name: 'static', folder: world.children.static, workers: oneWorker, more: patient });
   const bulkhead = stack.use(await startBulkhead({ world, connectors }));
-  const bare = stack.use(await startServer('bare-splice.ts', world.children.static, './connector'));
+  const splice = async (mode: 'checked' | 'unchecked') =>
+    stack.use(await startServer('bare-splice.ts', mode, world.children.static, './connector'));
   const targets = [
     target('byte echo', bytes, '/'),
     target('hono echo', hono, '/echo'),
     target('bulkhead', bulkhead, '/v1/do/static/Echo'),
-    target('bare server', bare, '/'),
+    target('bare server', await splice('unchecked'), '/'),
+    target('bare server, checked', await splice('checked'), '/'),
   ];
   for (const kind of ['records', 'one string'] as const) {
     for (const size of isQuick ? sizes.slice(0, 2) : sizes) {

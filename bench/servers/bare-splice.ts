@@ -1,27 +1,38 @@
 /**
  * What bare-child.ts is for small calls, this is for large ones: the chunks of a body go to the child as they are, and those of its line
- * back, never put together. No check that they are JSON, no bound, one call at a time. What Bulkhead could reach at most with a pipe.
+ * back, never put together. No bound, one call at a time. `unchecked`: what a pipe allows. `checked`: each chunk is read once by Bulkhead's
+ * scanner of JSON, in both directions, as whoever passes on only what is JSON has to; what Bulkhead could reach at most on one core.
  */
 import { spawn } from 'node:child_process';
 import { createServer, type ServerResponse } from 'node:http';
+import { GrowingScan } from '../../src/lib/json-scan.ts';
 import { announce } from './announce.ts';
 
-const [folder, command = '', ...args] = process.argv.slice(2);
+const [mode, folder, command = '', ...args] = process.argv.slice(2);
+const isChecked = mode === 'checked';
 const child = spawn(command, args, { cwd: folder, stdio: ['pipe', 'pipe', 'inherit'] });
 const waiting: ServerResponse[] = [];
 const lineHead = '{"jsonrpc":"2.0","id":"1","result":';
 let line: Buffer[] = [];
+let lineScan = newScan();
 
 child.stdin.write('{"jsonrpc":"2.0","id":"0","method":"initialize","params":{"protocol":1,"config":{},"secrets":{}}}\n');
 child.stdout.once('data', () => child.stdout.on('data', read));
 
 function read(chunk: Buffer): void {
   const end = chunk.indexOf(0x0a);
-  line.push(end === -1 ? chunk : chunk.subarray(0, end));
+  const part = end === -1 ? chunk : chunk.subarray(0, end);
+  line.push(part);
+  lineScan?.advance(part);
   if (end === -1) return;
   answer(line);
   line = [];
+  lineScan = newScan();
   if (end + 1 < chunk.length) read(chunk.subarray(end + 1));
+}
+
+function newScan(): GrowingScan | undefined {
+  return isChecked ? new GrowingScan({ nestingMax: 100 }) : undefined;
 }
 
 function answer(chunks: readonly Buffer[]): void {
@@ -39,7 +50,11 @@ function answer(chunks: readonly Buffer[]): void {
 
 const server = createServer((incoming, outgoing) => {
   const chunks: Buffer[] = [];
-  incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+  const scan = newScan();
+  incoming.on('data', (chunk: Buffer) => {
+    chunks.push(chunk);
+    scan?.advance(chunk);
+  });
   incoming.on('end', () => {
     waiting.push(outgoing);
     child.stdin.cork();
