@@ -38,7 +38,7 @@ export async function askSpiffHost({ manifest, folder, question }: HostQuestion)
   const { name, run } = manifest;
   const config = defaultConfig(name, folder);
   const source = spiffHostSource({ folder, packages: run?.packages ?? [], interpreter: run?.command, sandbox: 'enforced', more: question });
-  const runner = createSubprocessRunner();
+  const runner = createSubprocessRunner({ keepsSpares: false });
   using limit = new TimeLimit(answerTimeoutMs, new AbortController().signal);
   try {
     const process = await runner.start({ connector: name, policy: policyOf(config, manifest), source, onNotice: () => {} }, limit.signal);

@@ -43,7 +43,7 @@ const memoryTriedMebibytes = 128;
 /** The whole probe; on a quiet machine it takes half a second. */
 const probeTimeoutMs = 20_000;
 
-export interface ProbeOptions extends Omit<SubprocessRunnerOptions, 'egress'> {
+export interface ProbeOptions extends Omit<SubprocessRunnerOptions, 'egress' | 'keepsSpares'> {
   /** Called for each of the two sandboxes when it runs, or cannot be started. */
   readonly onStarted?: () => void;
 }
@@ -54,7 +54,7 @@ export interface ProbeOptions extends Omit<SubprocessRunnerOptions, 'egress'> {
  */
 export async function probeSandbox({ onStarted = () => {}, ...options }: ProbeOptions = {}): Promise<readonly ControlReport[]> {
   const stage = await setStage();
-  const runner = createSubprocessRunner({ ...options, egress: listeningOnly });
+  const runner = createSubprocessRunner({ ...options, egress: listeningOnly, keepsSpares: false });
   try {
     const scene = { runner, stage, onStarted };
     const bare = runProbe({ ...scene, network: { type: 'none' }, memoryMebibytes: memoryTriedMebibytes });

@@ -19,7 +19,8 @@ export interface SpareBwraps {
   close(): Promise<void>;
 }
 
-export function createSpareBwraps(host: BwrapHost): SpareBwraps {
+/** `isKeeping` false: none is made ahead, for whoever starts few sandboxes. */
+export function createSpareBwraps(host: BwrapHost, { isKeeping }: { readonly isKeeping: boolean }): SpareBwraps {
   const spares = new Map<string, WaitingBwrap>();
   const wanted = new Map<string, BwrapShape>();
   let starting = 0;
@@ -65,7 +66,7 @@ export function createSpareBwraps(host: BwrapHost): SpareBwraps {
       starting--;
       // Carried paths are one connector’s.
       if (shape.carried.length === 0) wanted.set(keyOf(shape), shape);
-      if (starting > 0 || isClosed) return;
+      if (starting > 0 || isClosed || !isKeeping) return;
       clearTimeout(timer);
       timer = setTimeout(make, spareDelayMs).unref();
     },

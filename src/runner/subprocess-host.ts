@@ -40,11 +40,12 @@ export interface SubprocessHostOptions {
   /** `watchdog`: leave cgroups alone, as on a machine without them. */
   readonly limits: 'cgroup' | 'watchdog';
   readonly helper: NamespaceHelper['interpreter'] | undefined;
+  readonly keepsSpares: boolean;
 }
 
 /** @throws ProxyError `sandbox_unavailable` when the machine cannot sandbox at all. */
 export async function createSubprocessHost(options: SubprocessHostOptions): Promise<SubprocessHost> {
-  const { nodePath, userName, egress, limits, helper } = options;
+  const { nodePath, userName, egress, limits, helper, keepsSpares } = options;
   const bwrapPath = findBwrap(options.bwrapPath === undefined ? bwrapPaths : [options.bwrapPath]);
   const architecture = architectureOf(process.arch);
   const user = findSandboxUser(userName, process.getuid?.());
@@ -53,7 +54,7 @@ export async function createSubprocessHost(options: SubprocessHostOptions): Prom
   const cgroups = limits === 'cgroup' ? await openCgroups(owner) : undefined;
   const inherited = findInheritedDescriptors();
   const nullDescriptor = openSync('/dev/null', 'r+');
-  const spares = createSpareBwraps({ bwrapPath, user, inherited, nullDescriptor, cgroups });
+  const spares = createSpareBwraps({ bwrapPath, user, inherited, nullDescriptor, cgroups }, { isKeeping: keepsSpares });
   return {
     spares,
     user,

@@ -20,6 +20,8 @@ export interface SubprocessRunnerOptions {
   readonly limits?: 'cgroup' | 'watchdog';
   /** What makes the listeners inside; default: Perl where it is, else Node. */
   readonly helper?: NamespaceHelper['interpreter'];
+  /** Whether bubblewraps wait for the next starts (spare-bwraps.ts); default true. False is for whoever starts each sandbox once. */
+  readonly keepsSpares?: boolean;
 }
 
 /** What holds a limit: the kernel, at once and exactly, or a look every 100 ms or more. */
@@ -33,13 +35,14 @@ export interface SubprocessRunner extends Runner {
 /** Starts connectors as processes of this machine: in a bubblewrap sandbox, or bare for `sandbox: none`. */
 export function createSubprocessRunner(options: SubprocessRunnerOptions = {}): SubprocessRunner {
   const { egress, userName = sandboxUserDefault, bwrapPath, nodePath = process.execPath, limits = 'cgroup', helper } = options;
+  const { keepsSpares = true } = options;
   const live = new Set<ConnectorProcess>();
   const starting = new Set<Promise<unknown>>();
   let host: Promise<SubprocessHost> | undefined;
   let isClosed = false;
 
   const openHost = (): Promise<SubprocessHost> => {
-    host ??= createSubprocessHost({ bwrapPath, nodePath, userName, egress, limits, helper });
+    host ??= createSubprocessHost({ bwrapPath, nodePath, userName, egress, limits, helper, keepsSpares });
     return host;
   };
 
