@@ -9,7 +9,6 @@ import type { ConnectorName } from '../manifest/names.ts';
 import type { Bulkhead } from './compose.ts';
 import { type ConfigFileOptions, configFileOf, loadOptionsOf, readConfigFile, withConfig } from './config-file.ts';
 import type { CliContext } from './context.ts';
-import { readLock } from './lock.ts';
 import { logDestination } from './log-destination.ts';
 import { probeAhead } from './probe-ahead.ts';
 import { proveSecrets } from './prove-secrets.ts';
@@ -38,7 +37,7 @@ async function serve(options: ServeOptions, context: CliContext): Promise<void> 
   const { environment } = context.io;
   const logger = createLogger({ level: config.server.logLevel, destination: await logDestination(context.io, options.logFormat) });
   await proveSecrets(config, environment);
-  const lock = options.frozen ? await readLock(config) : undefined;
+  const lock = options.frozen ? await (await import('./lock.ts')).readLock(config) : undefined;
   const probe = await probeAhead(config);
   const { startBulkhead } = await import('./compose.ts');
   const bulkhead = await startBulkhead({ config, environment, logger, version: readVersion(), lock, probe });
