@@ -18,7 +18,6 @@ import { type RunningServer, startServer } from '../http/server.ts';
 import type { Logger } from '../log.ts';
 import type { ConnectorName } from '../manifest/names.ts';
 import { type ControlReport, type probeSandbox, requireControls } from '../runner/doctor.ts';
-import { probeEngines } from '../runner/doctor-engine.ts';
 import type { ImageLock } from '../runner/image-lock.ts';
 import { policyOf } from '../sandbox/policy-of.ts';
 import { createHandedSecrets, type HandedSecrets } from './handed-secrets.ts';
@@ -111,13 +110,19 @@ async function proveControls(
   if (probe === undefined) return proven;
   const kept = proven.filter(({ control }) => !control.startsWith('engine'));
   const sandbox = promisesSandbox(config) && kept.length === 0 ? probe({ userName: config.server.sandboxUser }) : [];
-  const engines = probeEngines({ addresses: enginesOf(config, environment), sshAgent: environment['SSH_AUTH_SOCK'] });
+  const engines = proveEngines(enginesOf(config, environment), environment['SSH_AUTH_SOCK']);
   const controls = (await Promise.all([sandbox, engines])).flat();
   requireControls(controls);
   for (const { control, state, detail, repair } of controls) {
     if (state !== 'enforced' || repair !== undefined) logger.warn({ control, state, detail }, repair ?? 'this protection is not there');
   }
   return [...kept, ...controls];
+}
+
+async function proveEngines(addresses: readonly string[], sshAgent: string | undefined): Promise<readonly ControlReport[]> {
+  if (addresses.length === 0) return [];
+  const { probeEngines } = await import('../runner/doctor-engine.ts');
+  return await probeEngines({ addresses, sshAgent });
 }
 
 function revised(connector: Connector, revisions: ReadonlyMap<ConnectorName, number>): Connector {
