@@ -12,7 +12,7 @@ export interface Catalog {
   command(connector: string, command: string): CatalogCommand | undefined;
   /**
    * In Spiff's form, connectors in the order of the config and commands in that of their manifests; `allows` says which connectors the
-   * caller may see. The whole list is prepared; nothing is built for a caller who may see all.
+   * caller may see. The whole list is made once; then nothing is built for a caller who may see all.
    */
   spiffCommands(allows?: (connector: ConnectorName) => boolean): readonly SpiffEntry[];
   /** The same of OAuth applications. */
@@ -65,17 +65,28 @@ function commandsOf(connector: CatalogCommand['connector'], checks: CatalogEntry
   );
 }
 
-/** The whole list is made here; only a part of it is made for a caller. */
+interface ListedEntry {
+  readonly connector: ConnectorName;
+  readonly entry: SpiffEntry;
+}
+
+/** The whole list is made once, for the first who asks, who may be none; only a part of it is made for a caller. */
 function spiffList(
   manifests: readonly Manifest[],
   declared: (manifest: Manifest) => readonly (CommandManifest | AuthManifest)[],
 ): Catalog['spiffCommands'] {
-  const listed = manifests.flatMap((manifest) =>
-    declared(manifest).map((one) => ({
-      connector: manifest.name,
-      entry: { id: `${manifest.name}/${one.name}`, parameters: describeParameters(one) },
-    })),
-  );
-  const all = listed.map(({ entry }) => entry);
-  return (allows) => (allows === undefined ? all : listed.filter(({ connector }) => allows(connector)).map(({ entry }) => entry));
+  const list = (): readonly ListedEntry[] =>
+    manifests.flatMap((manifest) =>
+      declared(manifest).map((one) => ({
+        connector: manifest.name,
+        entry: { id: `${manifest.name}/${one.name}`, parameters: describeParameters(one) },
+      })),
+    );
+  let listed: readonly ListedEntry[] | undefined;
+  let all: readonly SpiffEntry[] | undefined;
+  return (allows) => {
+    listed ??= list();
+    all ??= listed.map(({ entry }) => entry);
+    return allows === undefined ? all : listed.filter(({ connector }) => allows(connector)).map(({ entry }) => entry);
+  };
 }

@@ -88,10 +88,12 @@ interface Rules {
   readonly whole: Validator | undefined;
 }
 
+/** Its rules are made for the first input: most of the commands of a large catalog are not run, and rules are several times their schema. */
 function checkOf(schema: Schema): ParameterCheck {
-  const rules = rulesOf(schema);
+  let rules: Rules | undefined;
   return {
     check(names, parse) {
+      rules ??= rulesOf(schema);
       const faults: string[] = [];
       const pending = checkNames(rules, names, faults);
       if (faults.length > 0 || (pending.length === 0 && rules.whole === undefined)) return faults;
