@@ -1,6 +1,6 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open, realpath } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync } from 'node:fs';
 import { join, sep } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Config, ConnectorConfig } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
 import { type Fault, faultText } from '../lib/faults.ts';
@@ -22,7 +22,16 @@ export interface LoadCatalogOptions {
 
 /** Reads every manifest. What is wrong with one connector makes that one unavailable, with its reason; others are served. */
 export async function loadCatalog(config: Pick<Config, 'connectors'>, options: LoadCatalogOptions = {}): Promise<Catalog> {
-  const entries = await Promise.all([...config.connectors.values()].map((connector) => loadEntry(connector, options)));
+  let folders: Promise<unknown> = Promise.resolve();
+  const load = (connector: ConnectorConfig): Promise<CatalogEntry> => {
+    // Its engine may take long, which is no reason for others to wait.
+    if (connector.source.type === 'image') return loadEntry(connector, options);
+    // One a turn: what runs meanwhile, at a reload calls, waits for no more than one manifest, and what one left behind is gone with the next.
+    const entry = folders.then(() => nextTurn()).then(() => loadEntry(connector, options));
+    folders = entry;
+    return entry;
+  };
+  const entries = await Promise.all([...config.connectors.values()].map(load));
   options.signal?.throwIfAborted();
   return createCatalog(entries);
 }
@@ -51,7 +60,7 @@ interface ManifestText {
 async function readText({ name, source }: ConnectorConfig, { readImageManifest, signal }: LoadCatalogOptions): Promise<ManifestText> {
   switch (source.type) {
     case 'folder':
-      return await readFolder(name, source.path);
+      return readFolder(name, source.path);
     case 'image':
       if (readImageManifest === undefined)
         throw unavailable(name, 'is an image, and no container engine is used here; run it from a folder, or configure an engine');
@@ -59,36 +68,51 @@ async function readText({ name, source }: ConnectorConfig, { readImageManifest, 
   }
 }
 
-async function readFolder(name: string, path: string): Promise<ManifestText> {
-  const folder = await realpath(path).catch((error: unknown) => {
-    throw unavailable(name, `has no folder: ${path} is not there; correct connectors.${name}.path`, error);
-  });
+/** Not by promises: through them and Node’s four threads, these few small steps take ten times as long as they do themselves. */
+function readFolder(name: string, path: string): ManifestText {
+  const folder = attempt(
+    () => realpathSync.native(path),
+    (error) => unavailable(name, `has no folder: ${path} is not there; correct connectors.${name}.path`, error),
+  );
   const file = join(folder, manifestFileName);
-  const real = await realpath(file).catch((error: unknown) => {
-    throw unavailable(name, `has no manifest: ${file} is not there; write one, or correct connectors.${name}.path`, error);
-  });
+  const real = attempt(
+    () => realpathSync.native(file),
+    (error) => unavailable(name, `has no manifest: ${file} is not there; write one, or correct connectors.${name}.path`, error),
+  );
   // The folder is all that its author controls; a link out of it would read somebody else's file into errors.
   if (!real.startsWith(folder + sep))
     throw unavailable(name, `has a manifest that leads out of its folder: ${file} is a link to elsewhere; make it a file`);
-  return { folder, file, text: await readBounded(name, real) };
+  return { folder, file, text: readBounded(name, real) };
 }
 
-/** Opened once and judged by its handle, so that nothing can be swapped in between. */
-async function readBounded(name: string, file: string): Promise<string> {
-  await using handle: FileHandle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW).catch(
-    (error: unknown) => {
-      throw unavailable(
+/** Opened once and judged by its descriptor, so that nothing can be swapped in between. */
+function readBounded(name: string, file: string): string {
+  const descriptor = attempt(
+    () => openSync(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW),
+    (error) =>
+      unavailable(
         name,
         `has a manifest that cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'}): ${file}; correct its permissions`,
         error,
-      );
-    },
+      ),
   );
-  const stats = await handle.stat();
-  if (!stats.isFile()) throw unavailable(name, `has a manifest that is no file: ${file}`);
-  if (stats.size > manifestLimits.fileBytesMax)
-    throw unavailable(name, `has a manifest of more than ${manifestLimits.fileBytesMax} bytes: ${file}; shorten it`);
-  return await handle.readFile('utf8');
+  try {
+    const stats = fstatSync(descriptor);
+    if (!stats.isFile()) throw unavailable(name, `has a manifest that is no file: ${file}`);
+    if (stats.size > manifestLimits.fileBytesMax)
+      throw unavailable(name, `has a manifest of more than ${manifestLimits.fileBytesMax} bytes: ${file}; shorten it`);
+    return readFileSync(descriptor, 'utf8');
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function attempt<T>(act: () => T, faultOf: (error: unknown) => ProxyError): T {
+  try {
+    return act();
+  } catch (error) {
+    throw faultOf(error);
+  }
 }
 
 function accept(
