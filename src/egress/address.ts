@@ -36,7 +36,7 @@ export type AddressClass =
 /** Strict: no zone, no octal, hex or short IPv4. Undefined for anything else. */
 export function parseAddress(text: string): IpAddress | undefined {
   if (/^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)$/.test(text))
-    return { family: 4, text, bytes: Uint8Array.from(text.split('.'), Number) };
+    return { family: 4, text, bytes: bytesOfIPv4(text) };
   if (!isIPv6(text) || text.includes('%')) return undefined;
   const canonical = new URL(`http://[${text}]/`).hostname.slice(1, -1);
   return { family: 6, text: canonical, bytes: bytesOfIPv6(canonical) };
@@ -133,8 +133,9 @@ const ipv6Blocks: readonly Block[] = [
   block('fc00::', 7, 'unique local'),
 ];
 
+/** `base` is canonical, so that its bytes are taken from its words: to parse them all is a part of each start, before the probe can begin. */
 function block(base: string, prefix: number, range: RefusedRange, embedsAt?: number): Block {
-  const bytes = parseAddress(base)?.bytes ?? new Uint8Array();
+  const bytes = base.includes(':') ? bytesOfIPv6(base) : bytesOfIPv4(base);
   return { base: bytes, prefix, range, ...(embedsAt === undefined ? {} : { embedsAt }) };
 }
 
@@ -150,6 +151,10 @@ function hasPrefix(bytes: Uint8Array, base: Uint8Array, prefix: number): boolean
   for (let index = 0; index < whole; index += 1) if (bytes[index] !== base[index]) return false;
   const rest = prefix & 7;
   return rest === 0 || (bytes[whole] ?? 0) >> (8 - rest) === (base[whole] ?? 0) >> (8 - rest);
+}
+
+function bytesOfIPv4(text: string): Uint8Array {
+  return Uint8Array.from(text.split('.'), Number);
 }
 
 /** Of the URL parser's form, which has no dotted tail. */

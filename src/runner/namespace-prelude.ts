@@ -1,4 +1,3 @@
-import { isIPv6 } from 'node:net';
 import { parseAddress } from '../egress/address.ts';
 import type { ListenerPlan } from '../egress/listener-plan.ts';
 import type { FilterArchitecture } from '../sandbox/syscalls.ts';
@@ -29,7 +28,7 @@ const socketTypes = { tcp: 1, udp: 2 } as const;
 
 /** Node’s channel: what a parent gets from `process.send(message, handle)`, see lib/internal/child_process.js of Node. */
 function listenLine({ transport, address, port }: ListenerPlan, index: number): string {
-  const family = isIPv6(address) ? families.ipv6 : families.ipv4;
+  const family = addressBytes(address).length === 16 ? families.ipv6 : families.ipv4;
   const message = JSON.stringify({
     cmd: 'NODE_HANDLE',
     type: transport === 'tcp' ? 'net.Server' : 'dgram.Socket',
