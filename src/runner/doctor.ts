@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, cp, mkdir, mkdtemp, readlink, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readlink, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import type { EgressGateway, EgressSession } from '../egress/gateway.ts';
 import { ProxyError } from '../errors.ts';
 import { networkRule } from '../manifest/host-pattern.ts';
@@ -110,7 +109,7 @@ async function setStage(): Promise<Stage> {
   const root = await mkdtemp(join(tmpdir(), 'bulkhead-probe-'));
   const [folder, neighbour] = [join(root, 'probe'), join(root, 'neighbour')];
   await Promise.all([mkdir(folder), mkdir(neighbour)]);
-  await cp(fileURLToPath(new URL('./probe/probe.pl', import.meta.url)), join(folder, 'probe.pl'));
+  await copyFile(new URL('./probe/probe.pl', import.meta.url), join(folder, 'probe.pl'));
   await writeFile(join(neighbour, 'secret'), '');
   await Promise.all([root, folder, neighbour].map((path) => chmod(path, 0o755)));
   const abstract = `bulkhead-probe-${randomUUID()}`;

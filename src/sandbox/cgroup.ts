@@ -104,9 +104,10 @@ function counter(text: string, name: string): number {
   return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
 }
 
-const removeTriesMax = 50;
+const removeTriesMax = 55;
+const removePauseMaxMs = 20;
 
-/** A cgroup can go once the kernel has done away with its last process. */
+/** A cgroup can go once the kernel has done away with its last process, which takes it a millisecond or two after the exit. */
 async function removeFolder(folder: string): Promise<void> {
   for (let attempt = 0; attempt < removeTriesMax; attempt++) {
     try {
@@ -114,7 +115,7 @@ async function removeFolder(folder: string): Promise<void> {
       return;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-      await sleep(20);
+      await sleep(Math.min(2 ** attempt, removePauseMaxMs));
     }
   }
 }
