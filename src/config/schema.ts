@@ -1,7 +1,7 @@
 /** bulkhead.yaml as a deployer writes it. Strict: what is not known is a fault. Descriptions become the published JSON Schema. */
 import { isIP } from 'node:net';
 import * as v from 'valibot';
-import { anyMapping, choice, closed, count, duration, flag, list, mapOf, size, text, told } from '../lib/written.ts';
+import { anyMapping, choice, closed, count, duration, flag, list, mapOf, orDefaults, size, text, told } from '../lib/written.ts';
 import { contextNames, NetworkRuleSchema, VariableNameSchema } from '../manifest/manifest.ts';
 import { ConnectorNameSchema } from '../manifest/names.ts';
 import { configLimits, defaults } from './defaults.ts';
@@ -300,8 +300,8 @@ const ConnectorSchema = closed({
       'Absolute paths of the host that the connector sees read-only at the same place, e.g. a runtime outside /usr or a CA file.',
     ),
   ),
-  limits: v.pipe(v.optional(LimitsSchema, {}), v.description('What one worker may use, and for how long.')),
-  workers: v.pipe(v.optional(WorkersSchema, {}), v.description('How many processes, and for what.')),
+  limits: v.pipe(orDefaults(LimitsSchema), v.description('What one worker may use, and for how long.')),
+  workers: v.pipe(orDefaults(WorkersSchema), v.description('How many processes, and for what.')),
 });
 
 export const ConfigSchema = v.pipe(

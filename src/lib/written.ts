@@ -58,6 +58,15 @@ export function mapOf<const K extends v.GenericSchema<string, string>, const S e
   );
 }
 
+/** As `v.optional(schema, {})`, but what that comes to is found once: of hundreds of connectors nearly all leave it out, and share it. */
+export function orDefaults<const S extends v.GenericSchema>(schema: S) {
+  const nothing = {} as v.InferInput<S>;
+  const defaults = v.parse(schema, nothing);
+  const run: S['~run'] = (dataset, config) =>
+    dataset.value === nothing ? { typed: true, value: defaults } : schema['~run'](dataset, config);
+  return v.optional({ ...schema, '~run': run }, nothing);
+}
+
 export function flag() {
   return v.boolean(told('is not true or false', 'write true or false'));
 }

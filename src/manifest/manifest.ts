@@ -1,7 +1,7 @@
 /** The manifest: what an author ships to describe a connector, as `connector.yaml` beside the code or as JSON in an image label. */
 import * as v from 'valibot';
 import type { Immutable } from '../lib/immutable.ts';
-import { anyMapping, choice, closed, list, mapOf, text, told } from '../lib/written.ts';
+import { anyMapping, choice, closed, list, mapOf, orDefaults, text, told } from '../lib/written.ts';
 import { type NetworkRule, parseNetworkRule, ruleCharsMax } from './host-pattern.ts';
 import { CommandNameSchema, ConnectorNameSchema } from './names.ts';
 
@@ -152,7 +152,7 @@ export const ManifestSchema = v.pipe(
       v.optional(list(AuthSchema, manifestLimits.authsMax), []),
       v.description('OAuth applications that it has, as GET /v1/auths lists them.'),
     ),
-    requests: v.pipe(v.optional(RequestsSchema, {}), v.description('What the connector would like to have.')),
+    requests: v.pipe(orDefaults(RequestsSchema), v.description('What the connector would like to have.')),
   }),
   v.title('Bulkhead connector manifest'),
   v.description(`connector.yaml: what the author of a connector ships beside its code, or as JSON in the image label ${manifestLabel}.`),
