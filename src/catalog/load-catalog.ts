@@ -20,20 +20,34 @@ export interface LoadCatalogOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How long manifests are read without a turn for others: at a reload, calls wait no longer. */
+const turnMs = 5;
+
 /** Reads every manifest. What is wrong with one connector makes that one unavailable, with its reason; others are served. */
 export async function loadCatalog(config: Pick<Config, 'connectors'>, options: LoadCatalogOptions = {}): Promise<Catalog> {
-  let folders: Promise<unknown> = Promise.resolve();
-  const load = (connector: ConnectorConfig): Promise<CatalogEntry> => {
-    // Its engine may take long, which is no reason for others to wait.
-    if (connector.source.type === 'image') return loadEntry(connector, options);
-    // One a turn: what runs meanwhile, at a reload calls, waits for no more than one manifest, and what one left behind is gone with the next.
-    const entry = folders.then(() => nextTurn()).then(() => loadEntry(connector, options));
-    folders = entry;
-    return entry;
-  };
-  const entries = await Promise.all([...config.connectors.values()].map(load));
+  const connectors = [...config.connectors.values()];
+  const folders = connectors.filter(({ source }) => source.type === 'folder');
+  const images = connectors.filter(({ source }) => source.type === 'image');
+  // An engine may take long, which is no reason for others to wait.
+  const fromImages = Promise.all(images.map((connector) => loadEntry(connector, options)));
+  const entries = (await Promise.all([loadFolders(folders, options), fromImages])).flat();
   options.signal?.throwIfAborted();
-  return createCatalog(entries);
+  const byName = new Map(entries.map((entry) => [entry.connector.name, entry]));
+  return createCatalog(connectors.flatMap(({ name }) => byName.get(name) ?? []));
+}
+
+/** One after the other, so that what one leaves behind is gone with the next. */
+async function loadFolders(connectors: readonly ConnectorConfig[], options: LoadCatalogOptions): Promise<readonly CatalogEntry[]> {
+  const entries: CatalogEntry[] = [];
+  let since = performance.now();
+  for (const connector of connectors) {
+    if (performance.now() - since > turnMs) {
+      await nextTurn();
+      since = performance.now();
+    }
+    entries.push(await loadEntry(connector, options));
+  }
+  return entries;
 }
 
 async function loadEntry(config: ConnectorConfig, options: LoadCatalogOptions): Promise<CatalogEntry> {
