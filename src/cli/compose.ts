@@ -13,7 +13,7 @@ import { ProxyError } from '../errors.ts';
 import { hashApiKey } from '../http/api-keys.ts';
 import { createApp } from '../http/app.ts';
 import type { Readiness } from '../http/app-options.ts';
-import { createMetrics, noMetrics } from '../http/metrics.ts';
+import { createMetrics, type Metrics, noMetrics } from '../http/metrics.ts';
 import { type RunningServer, startServer } from '../http/server.ts';
 import type { Logger } from '../log.ts';
 import type { ConnectorName } from '../manifest/names.ts';
@@ -94,8 +94,7 @@ async function compose(options: ComposeOptions, stack: AsyncDisposableStack): Pr
     throw new ProxyError('invalid_config', `${host}:${port} cannot be listened on: it ${listenFault(error)}`, { cause: error });
   });
   readiness = 'ready';
-  // Whether it fails is for the first page to tell.
-  void metrics.prepare().catch(() => undefined);
+  stack.adopt(setTimeout(prepareMetrics, metricsDelayMs, metrics).unref(), clearTimeout);
   return { url: server.url, catalog: () => catalog, reload, close: closeOnce(server, dispatcher, stack, () => (readiness = 'draining')) };
 }
 
@@ -140,6 +139,14 @@ function closeOnce(server: RunningServer, dispatcher: Dispatcher, stack: AsyncDi
     })();
     return closed;
   };
+}
+
+/** Its 40 ms of loading code are for after the first answers, which tell who waits that the proxy is ready. */
+const metricsDelayMs = 100;
+
+/** Whether it fails is for the first page to tell. */
+function prepareMetrics(metrics: Metrics): void {
+  void metrics.prepare().catch(() => undefined);
 }
 
 /** After the last invocation was ended, for its answer to reach the client. */
