@@ -5,7 +5,7 @@
  */
 import { spawn } from 'node:child_process';
 import { createServer, type ServerResponse } from 'node:http';
-import { GrowingScan } from '../../src/lib/json-scan.ts';
+import { GrowingScan } from '../../src/lib/growing-scan.ts';
 import { announce } from './announce.ts';
 
 const [mode, folder, command = '', ...args] = process.argv.slice(2);

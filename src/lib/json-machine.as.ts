@@ -2,10 +2,10 @@
 /**
  * A check of JSON (RFC 8259) that can stop after any byte and go on, and finds the members of an outermost object. It is written in
  * AssemblyScript, since WebAssembly has what JavaScript lacks for it, sixteen bytes at once; `npm run generate` makes json-machine.wasm
- * of it, and json-scan.ts is the only one to use that. Builds no values, calls nothing, and reads and writes within its own memory only.
+ * of it, and json-machine.ts is the only one to use that. Builds no values, calls nothing, and reads and writes within its own memory only.
  */
 
-/** What is kept between two calls of `run`; json-scan.ts knows the order. It can be put aside for another text. */
+/** What is kept between two calls of `run`; json-machine.ts knows the order. It can be put aside for another text. */
 class Progress {
   state: u32;
   /** Objects and arrays that are open. */

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import { GrowingScan, type Member, type ScannedJson, type ScanOptions, type ScanResult, scanJson, scanMembers } from '../lib/json-scan.ts';
+import { GrowingScan } from '../lib/growing-scan.ts';
+import { type Member, type ScannedJson, type ScanOptions, type ScanResult, scanJson, scanMembers } from '../lib/json-scan.ts';
 import { type JsonText, memberText, trustJsonText } from '../lib/json-text.ts';
 import { byteAt, bytesOf, latin1, type Piece, slicePiece, utf8Of } from '../lib/pieces.ts';
 import { type Breach, escapeUnprintable, excerptOf, type Mask, notAMessage } from './breach.ts';

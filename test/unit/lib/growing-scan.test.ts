@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { GrowingScan, type GrowingScanOptions, type ScanOptions, type ScanResult, scanJson } from '../../../src/lib/json-scan.ts';
+import { GrowingScan } from '../../../src/lib/growing-scan.ts';
+import { type GrowingScanOptions, type ScanOptions, type ScanResult, scanJson } from '../../../src/lib/json-scan.ts';
 import { jsonTexts, misaligned, mutatedJson, parsesAsJson } from '../../helpers/json-arbitraries.ts';
 
 const deep: ScanOptions = { nestingMax: 1000 };

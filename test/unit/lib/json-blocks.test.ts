@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { GrowingScan, type ScanOptions, type ScanResult, scanJson } from '../../../src/lib/json-scan.ts';
+import { GrowingScan } from '../../../src/lib/growing-scan.ts';
+import { type ScanOptions, type ScanResult, scanJson } from '../../../src/lib/json-scan.ts';
 import { parsesAsJson } from '../../helpers/json-arbitraries.ts';
 
 // What is judged 64 bytes at once: texts that JSON.stringify or json.dumps wrote, and such with a few bytes wrong.
