@@ -89,8 +89,8 @@ async function compose(options: ComposeOptions, stack: AsyncDisposableStack): Pr
     }),
   );
   await reload(config);
-  const { host, port } = config.server;
-  const server = await startServer({ app, host, port, limits: config.server }).catch((error: unknown) => {
+  const { host, port, sharePort } = config.server;
+  const server = await startServer({ app, host, port, sharePort, limits: config.server }).catch((error: unknown) => {
     throw new ProxyError('invalid_config', `${host}:${port} cannot be listened on: it ${listenFault(error)}`, { cause: error });
   });
   readiness = 'ready';

@@ -27,6 +27,8 @@ export interface ServerConfig {
   readonly sandboxUser: string;
   /** Whether an image that the engine does not have is pulled. */
   readonly pull: 'missing' | 'never';
+  /** Whether other proxies may listen on the same port. */
+  readonly sharePort: boolean;
   /** Whether GET /metrics answers. */
   readonly metrics: boolean;
   /** Undefined: no audit log is kept. */

@@ -9,6 +9,7 @@ export const defaults = {
     drain: '20s',
     invocations: 4096,
     logLevel: 'info',
+    sharePort: false,
     metrics: true,
     pull: 'missing',
     sandboxUser: 'bulkhead',

@@ -81,6 +81,7 @@ function resolveServer(written: WrittenServer, options: ResolveOptions, notes: N
     logLevel: written.logLevel,
     pull: written.pull,
     sandboxUser: written.sandboxUser,
+    sharePort: written.sharePort,
     metrics: written.metrics,
     ...(written.audit === undefined
       ? {}

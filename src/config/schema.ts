@@ -146,6 +146,12 @@ const ServerSchema = closed({
     v.optional(choice(['debug', 'info', 'warn', 'error', 'silent']), defaults.server.logLevel),
     v.description('Least severe line that is written.'),
   ),
+  sharePort: v.pipe(
+    v.optional(flag(), defaults.server.sharePort),
+    v.description(
+      'Whether further proxies of the same user may listen on the same port: the kernel gives each connection to one of them, and they share nothing else. All of them say so.',
+    ),
+  ),
   metrics: v.pipe(v.optional(flag(), defaults.server.metrics), v.description('Whether GET /metrics answers.')),
   audit: v.exactOptional(v.pipe(AuditSchema, v.description('The audit log. Without it, decisions are only logged.'))),
   egress: v.pipe(v.optional(EgressSchema, {}), v.description('How the egress gateway itself gets out.')),

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo, ListenOptions, Socket } from 'node:net';
 import type { ServerConfig } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
 import type { App } from './app.ts';
@@ -10,6 +10,8 @@ export interface ServerOptions {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
+  /** Whether others may listen there too (SO_REUSEPORT): the kernel gives each connection to one of them. Default false. */
+  readonly sharePort?: boolean;
   readonly limits: ServerLimits;
 }
 
@@ -40,7 +42,7 @@ const checkIntervalMs = 500;
 const closeIntervalMs = 25;
 
 /** Listens; rejects when it cannot. */
-export async function startServer({ app, host, port, limits }: ServerOptions): Promise<RunningServer> {
+export async function startServer({ app, host, port, sharePort = false, limits }: ServerOptions): Promise<RunningServer> {
   const server = createServer({
     maxHeaderSize: headerBytesMax,
     headersTimeout: limits.headersTimeoutMs,
@@ -58,14 +60,14 @@ export async function startServer({ app, host, port, limits }: ServerOptions): P
   };
   // With a listener of its own, a body that waits for "100 Continue" is asked for only once it is wanted.
   server.on('request', handle).on('checkContinue', handle);
-  await listen(server, host, port);
+  await listen(server, { host, port, reusePort: sharePort });
   return { url: urlOf(server.address() as AddressInfo), connections: closing.connections, close: closing.close };
 }
 
-async function listen(server: Server, host: string, port: number): Promise<void> {
+async function listen(server: Server, options: ListenOptions): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
-  server.listen({ host, port }, resolve);
+  server.listen(options, resolve);
   await promise;
   server.off('error', reject);
 }

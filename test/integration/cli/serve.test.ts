@@ -1,5 +1,8 @@
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import {
   postJson,
@@ -44,6 +47,20 @@ async function answerOf(serve: ServeProcess, name: string, seconds = 0): Promise
   return command_response.body;
 }
 
+/** Each over a connection of its own. */
+async function answersOfConnections(port: number, count: number): Promise<readonly unknown[]> {
+  const answers: unknown[] = [];
+  const ask = async (): Promise<void> => {
+    const options = { port, host: '127.0.0.1', method: 'POST', path: '/v1/do/one/Sleep', agent: false };
+    const asking = request({ ...options, headers: { 'Content-Type': 'application/json' } });
+    asking.end('{}');
+    const [response] = (await once(asking, 'response')) as [IncomingMessage];
+    answers.push(((await json(response)) as { command_response: { body: unknown } }).command_response.body);
+  };
+  for (let asked = 0; asked < count; asked += 10) await Promise.all(Array.from({ length: 10 }, ask));
+  return answers;
+}
+
 describe('serve', () => {
   test('SIGTERM lets what runs end, refuses new connections, exits with 0 and leaves no process', async () => {
     await using folder = await temporaryFolder({ ...connector('one', 'a'), ...connector('two', 'b'), 'bulkhead.yaml': config() });
@@ -57,6 +74,22 @@ describe('serve', () => {
     const below = descendants(serve.pid);
     expect(await serve.exited).toBe(0);
     await until(() => below.every(isGone));
+  });
+
+  test('two that share a port both answer, and one that goes leaves it to the other', async () => {
+    const shared = config(', sharePort: true');
+    const files = (says: string) => ({ ...connector('one', says), ...connector('two', says), 'bulkhead.yaml': shared });
+    await using folder = await temporaryFolder(files('a'));
+    await using other = await temporaryFolder(files('b'));
+    await using serve = await startServeProcess(['--config', `${folder.path}/bulkhead.yaml`]);
+    const { port } = new URL(serve.url);
+    await using beside = await startServeProcess(['--config', `${other.path}/bulkhead.yaml`, '--port', port]);
+    expect(beside.url).toBe(serve.url);
+    const answers = await answersOfConnections(Number(port), 40);
+    expect(new Set(answers)).toEqual(new Set(['a', 'b']));
+    serve.child.kill('SIGTERM');
+    expect(await serve.exited).toBe(0);
+    expect(new Set(await answersOfConnections(Number(port), 10))).toEqual(new Set(['b']));
   });
 
   test('what does not end by the drain time-out is ended, and its caller is told', async () => {

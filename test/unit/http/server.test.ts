@@ -101,6 +101,8 @@ describe('limits', () => {
     await using app = await serveApp();
     const options = { app: { handle() {} }, host: '127.0.0.1', port: app.port, limits: { headersTimeoutMs: 1, bodyTimeoutMs: 1 } };
     await expect(startServer(options)).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    // Nor is it shared with one that does not say so itself.
+    await expect(startServer({ ...options, sharePort: true })).rejects.toMatchObject({ code: 'EADDRINUSE' });
   });
 });
 
