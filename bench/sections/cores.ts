@@ -32,7 +32,7 @@ interface Half {
   readonly connections: number;
 }
 
-/** Two load generators in either case, so that the one that is asked by both is not the only one that saves a process. */
+/** Two load generators in either case, so that only the proxies differ. */
 function halves({ load, seconds }: Scene, name: string, targets: readonly Target[], half: Half): Contender {
   return {
     name,

@@ -10,11 +10,11 @@ const warmUpSeconds = 4;
 export async function overhead(scene: Scene): Promise<void> {
   const { world, results, rounds, seconds, isQuick } = scene;
   const connectors = connectorYaml({ name: 'static', folder: world.children.static, workers: oneWorker });
-  // A process of its own each time: one has more luck than another with where its memory lies, and keeps it, which is more than is asked for.
-  const contender = (name: string, server?: string) => ({
+  // A process of its own each time: one has more luck than another with where its memory lies, and keeps it.
+  const contender = (name: string, server = '') => ({
     name,
     async measure() {
-      await using bulkhead = await startBulkhead({ world, connectors, ...(server === undefined ? {} : { server }) });
+      await using bulkhead = await startBulkhead({ world, connectors, server });
       const aim = { body: smallBody(world), connections: 64 };
       const to = target(name, bulkhead, '/v1/do/static/Echo');
       if (!isQuick) await underLoad(scene, to, { ...aim, seconds: warmUpSeconds }).measure();

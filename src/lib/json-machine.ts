@@ -125,7 +125,7 @@ function numbers(doubtfulFrom: number | undefined, members: ArrayLike<number>, m
   };
 }
 
-/** Whose progress is in the machine. There is one machine a thread, which takes turns between the texts that are coming. */
+/** Whose progress is in the machine. There is one machine, which takes turns between the texts that are coming. */
 let holder: MachineScan | undefined;
 
 /** Puts aside what another text left in the machine. */
@@ -134,7 +134,7 @@ function makeWay(): void {
   holder = undefined;
 }
 
-/** The scan of a text that comes in chunks, by the machine of this thread. Linear in the bytes. */
+/** The scan of a text that comes in chunks. Linear in the bytes. */
 export class MachineScan {
   readonly #options: GrowingScanOptions;
   /** Numbers of the members that have ended. */
@@ -165,7 +165,7 @@ export class MachineScan {
       const end = Math.min(chunk.length, at + window.length - held);
       window.set(at === 0 && end === chunk.length ? chunk : chunk.subarray(at, end), held);
       const length = held + end - at;
-      const taken = sequenceStart(window, 0, Math.max(0, length - (this.#options.heldBytes ?? 0)));
+      const taken = sequenceStart(window, Math.max(0, length - (this.#options.heldBytes ?? 0)));
       this.#held = taken === length ? undefined : new Uint8Array(window.subarray(taken, length));
       this.#run(taken);
       at = end;

@@ -10,7 +10,7 @@ import {
 import { byteAt, bytesOf, type Piece, slicePiece } from './pieces.ts';
 import { firstInvalidUtf8 } from './utf8.ts';
 
-export { type GrowingScanOptions, membersMaxDefault, nestingCapacity, type ScanOptions } from './json-machine.ts';
+export { membersMaxDefault, nestingCapacity, type ScanOptions } from './json-machine.ts';
 
 export type ScanResult = ScannedJson | ScanFailure;
 

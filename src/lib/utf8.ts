@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 
-/** Where the last sequence of the first `length` bytes begins if it may be cut off, else their end; never before `from`. */
-export function sequenceStart(bytes: Uint8Array, from: number, length = bytes.length): number {
-  for (let at = length - 1; at >= Math.max(from, length - 3); at -= 1) {
+/** Where the last sequence of the first `length` bytes begins if it may be cut off, else their end. */
+export function sequenceStart(bytes: Uint8Array, length = bytes.length): number {
+  for (let at = length - 1; at >= Math.max(0, length - 3); at -= 1) {
     const byte = bytes[at] as number;
     if (byte >= 0xc0) return at;
     if (byte < 0x80) return length;
@@ -18,7 +18,7 @@ export function firstInvalidUtf8(bytes: Uint8Array, from: number): number {
   let valid = from;
   for (;;) {
     const block = bytes.subarray(valid, valid + blockBytes);
-    const end = sequenceStart(block, 0);
+    const end = sequenceStart(block);
     if (end === 0 || !isUtf8(block.subarray(0, end))) return valid + invalidWithin(bytes.subarray(valid, valid + blockBytes));
     if (valid + block.length >= bytes.length) return valid + invalidWithin(block);
     valid += end;

@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { GrowingScan } from '../../../src/lib/growing-scan.ts';
-import { type GrowingScanOptions, type ScanOptions, type ScanResult, scanJson } from '../../../src/lib/json-scan.ts';
+import type { GrowingScanOptions } from '../../../src/lib/json-machine.ts';
+import { type ScanOptions, type ScanResult, scanJson } from '../../../src/lib/json-scan.ts';
 import { jsonTexts, misaligned, mutatedJson, parsesAsJson } from '../../helpers/json-arbitraries.ts';
 
 const deep: ScanOptions = { nestingMax: 1000 };
