@@ -49,7 +49,8 @@ async function serve(options: ServeOptions, context: CliContext): Promise<void> 
     // Listening, keys and limits of the server are set up once; whoever changed them must not believe that they are in force.
     if (!isDeepStrictEqual(next.server, config.server)) logger.warn({}, 'the new config changes `server`, which takes a restart');
   };
-  const read = () => loadConfig(configFileOf(options), loadOptionsOf(context.io, options));
+  const isPortShared = config.server.sharePort;
+  const read = () => loadConfig(configFileOf(options), { ...loadOptionsOf(context.io, options), isPortShared });
   const reload = createReload({ bulkhead, logger, read, taken });
   const stopped = untilSignal(context, logger, stop);
   context.io.onSignal('SIGHUP', () => reload([]), stop.signal);

@@ -30,6 +30,8 @@ export interface ResolveOptions {
   /** From the command line; they win. */
   readonly host?: string | undefined;
   readonly port?: number | undefined;
+  /** Of a proxy that runs: its port is shared until it ends, whatever a new config says. */
+  readonly isPortShared?: boolean | undefined;
 }
 
 export interface Resolved {
@@ -48,10 +50,12 @@ export function resolveConfig(written: WrittenConfig, options: ResolveOptions): 
   const notes: Notes = { faults: [], warnings: [] };
   const server = resolveServer(written.server, options, notes);
   const engine = written.server.engine;
+  const isPortShared = options.isPortShared === true || written.server.sharePort;
   const connectors = new Map<ConnectorName, ConnectorConfig>();
   for (const [key, connector] of Object.entries(written.connectors)) {
     const name = key as ConnectorName;
     connectors.set(name, resolveConnector(name, connector, { ...options, engine }, notes));
+    if (isPortShared) refuseBesideSharedPort(['connectors', name], connector, notes);
   }
   checkKeyConnectors(server.apiKeys, [...connectors.keys()], notes);
   return { config: { file: options.file, server, connectors }, ...notes };
@@ -330,6 +334,18 @@ function warnOfWeakness(place: readonly string[], { sandbox, network, image }: W
       message: 'names no digest, so that it may change',
       repair: 'add @sha256:…; `bulkhead lock` writes it',
     });
+}
+
+/**
+ * The kernel lets whoever has the same user and network join a port that is shared (SO_REUSEPORT, socket(7)), and gives it a part of the
+ * connections: calls of others, with their API keys. Of a connector in a container it depends on the image which user it has.
+ */
+function refuseBesideSharedPort(place: readonly string[], { sandbox, network, path }: WrittenConnector, { faults }: Notes): void {
+  const message = 'lets the connector listen on the shared port too, and take calls of others';
+  const orNone = 'or remove server.sharePort and restart';
+  if (sandbox === 'none' && path !== undefined)
+    faults.push({ path: [...place, 'sandbox'], message, repair: `remove it where the sandbox works, ${orNone}` });
+  if (network === 'unsafe-host') faults.push({ path: [...place, 'network'], message, repair: `list what it needs, ${orNone}` });
 }
 
 function repeated(names: readonly string[]): readonly number[] {

@@ -149,7 +149,7 @@ const ServerSchema = closed({
   sharePort: v.pipe(
     v.optional(flag(), defaults.server.sharePort),
     v.description(
-      'Whether further proxies of the same user may listen on the same port: the kernel gives each connection to one of them, and they share nothing else. All of them say so.',
+      'Whether further proxies of the same user may listen on the same port: the kernel gives each connection to one of them, and they share nothing else. All of them say so. Refused beside `sandbox: none` and `unsafe-host`, which could listen there too.',
     ),
   ),
   metrics: v.pipe(v.optional(flag(), defaults.server.metrics), v.description('Whether GET /metrics answers.')),

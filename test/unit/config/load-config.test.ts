@@ -316,9 +316,31 @@ describe('loadConfig refuses, with line and repair', () => {
       'connectors: { a: { path: smtp, dataFolder: data, secrets: { KEY: { file: data/inner } } } }',
       /connectors\.a\.dataFolder: holds the file of a secret/,
     ],
+    [
+      'server: { sharePort: true }\nconnectors: { a: { path: smtp, sandbox: none } }',
+      /connectors\.a\.sandbox: lets the connector listen on the shared port too, .*; remove it where .*, or remove server\.sharePort/,
+    ],
+    [
+      'server: { sharePort: true }\nconnectors: { a: { path: smtp, network: unsafe-host } }',
+      /connectors\.a\.network: lets the connector listen on the shared port too, .*; list what it needs, or remove server\.sharePort/,
+    ],
+    [
+      'server: { sharePort: true }\nconnectors: { a: { image: x, network: unsafe-host } }',
+      /connectors\.a\.network: lets the connector listen on the shared port too/,
+    ],
     ['a: &a [*a]', /anchors and aliases|not known here/],
     [`# ${'x'.repeat(configLimits.fileBytesMax)}`, /larger than 1048576 bytes/],
   ])('%.60s', async (text, fault) => expect((await faultsOf(text)).join('\n')).toMatch(fault));
+
+  it('what could join the port of a proxy that runs, though the new config shares it no more', async () => {
+    const text = 'connectors: { a: { path: smtp, sandbox: none } }';
+    expect(await faultsOf(text, { isPortShared: true })).toEqual([expect.stringMatching(/connectors\.a\.sandbox: .*shared port/)]);
+  });
+
+  it('of a shared port nothing that is confined', async () => {
+    const text = 'server: { sharePort: true }\nconnectors: { a: { path: smtp, network: unrestricted }, b: { image: x, sandbox: none } }';
+    expect((await configOf(text)).connectors.size).toBe(2);
+  });
 
   it('a data folder with something in it that is mounted for another, which a link could lead elsewhere', async () => {
     const inner = join(folder, 'data/inner');
