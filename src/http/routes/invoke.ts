@@ -4,7 +4,7 @@ import { ProxyError } from '../../errors.ts';
 import type { Deadlines } from '../../lib/deadlines.ts';
 import type { InvocationId, Phases } from '../../worker/invocation.ts';
 import { answerBytes, answerTimeoutMsDefault, sendAnswer } from '../answer.ts';
-import { type Access, type ApiKeys, apiKeyHeader } from '../api-keys.ts';
+import type { Access, ApiKeys } from '../api-keys.ts';
 import type { AppOptions } from '../app-options.ts';
 import { createClients } from '../clients.ts';
 import type { FindCommand, KnownCommand } from '../command-lookup.ts';
@@ -13,6 +13,7 @@ import { type Ending, errorEnding, outcomeEnding, unauthorizedAnswer } from '../
 import { readInput } from '../invocation-input.ts';
 import { auditInvocation, logInvocation } from '../invocation-log.ts';
 import { readBody } from '../request-body.ts';
+import { type RequestHeaders, readHeaders } from '../request-headers.ts';
 import type { CommandPath } from '../request-path.ts';
 
 /** Runs a command for `POST /v1/do/connector/command`; settles when the answer is handed over, and never rejects. */
@@ -31,6 +32,7 @@ interface Call {
   /** Of performance.now(). */
   readonly startedAt: number;
   readonly incoming: IncomingMessage;
+  readonly headers: RequestHeaders;
   readonly outgoing: ServerResponse;
   readonly path: CommandPath;
   access?: Access;
@@ -45,14 +47,15 @@ export function createInvokeRoute(options: InvokeOptions): InvokeRoute {
   const invoke = createInvoke(options);
   return async (incoming, outgoing, path) => {
     const id = randomUUID() as InvocationId;
-    const call: Call = { id, startedAt: performance.now(), incoming, outgoing, path, requestBytes: 0 };
+    const headers = readHeaders(incoming);
+    const call: Call = { id, startedAt: performance.now(), incoming, headers, outgoing, path, requestBytes: 0 };
     let ending: Ending;
     try {
       ending = await invoke(call);
     } catch (error) {
       ending = errorEnding(ProxyError.from(error), id);
     }
-    const more = cors.headers(incoming.headers.origin);
+    const more = cors.headers(headers.origin);
     const replyBytes = answerBytes(ending.answer);
     try {
       sendAnswer({ incoming, outgoing, answer: ending.answer, more: ['Invocation-Id', id, ...more], answerTimeoutMs });
@@ -73,20 +76,20 @@ function createInvoke(options: InvokeOptions): (call: Call) => Promise<Ending> {
   const clientOf = createClients();
   let running = 0;
   return async (call) => {
-    const { incoming, outgoing } = call;
-    const access = apiKeys.find(incoming.headers[apiKeyHeader]);
+    const { incoming, headers, outgoing } = call;
+    const access = apiKeys.find(headers.apiKey);
     if (access === undefined) return { code: 'unauthorized', answer: unauthorizedAnswer };
     call.access = access;
     const command = findCommand(call.path, access);
     call.command = command;
-    checkContentType(incoming);
+    checkContentType(headers);
     if (readiness().state === 'draining') throw shuttingDown();
     if (running >= server.invocationsMax) throw tooMany(server.invocationsMax);
     running += 1;
     const client = clientOf(incoming.socket);
     client.running += 1;
     try {
-      const body = await readBody({ incoming, outgoing, limits: server, scanOptions: command.rules, deadlines });
+      const body = await readBody({ incoming, headers, outgoing, limits: server, scanOptions: command.rules, deadlines });
       call.requestBytes = body.bytes.length;
       const { input, engineData } = readInput(body, command.rules);
       const outcome = await dispatcher.invoke({
@@ -96,7 +99,7 @@ function createInvoke(options: InvokeOptions): (call: Call) => Promise<Ending> {
         input,
         engineData,
         attempt: 1,
-        traceparent: traceparentOf(incoming),
+        traceparent: traceparentOf(headers),
         deadline: Math.round(Date.now() - (performance.now() - call.startedAt) + command.invocationTimeoutMs),
         signal: client.signal,
       });
@@ -128,13 +131,11 @@ function record({ logger, audit }: InvokeOptions, call: Call, { answer, code, er
 }
 
 /** `application/json` or `application/*+json`, parameters and case ignored (spiff-contract 3.3); no compressed bodies. */
-function checkContentType({ headers }: IncomingMessage): void {
-  const type = headers['content-type'];
-  if (type !== 'application/json' && !isJsonType(type)) {
+function checkContentType({ contentType, contentEncoding }: RequestHeaders): void {
+  if (contentType !== 'application/json' && !isJsonType(contentType)) {
     throw new ProxyError('unsupported_media_type', 'The Content-Type is neither application/json nor application/*+json.');
   }
-  const encoding = headers['content-encoding'];
-  if (encoding === undefined || encoding === 'identity') return;
+  if (contentEncoding === undefined || contentEncoding === 'identity') return;
   throw new ProxyError('unsupported_media_type', 'The request body has a Content-Encoding; send it as it is.');
 }
 
@@ -144,8 +145,8 @@ function isJsonType(header = ''): boolean {
 }
 
 /** A trace context that is none is left out: W3C asks to start anew then, and the connector may. */
-function traceparentOf({ headers: { traceparent } }: IncomingMessage): string | undefined {
-  if (typeof traceparent !== 'string') return undefined;
+function traceparentOf({ traceparent }: RequestHeaders): string | undefined {
+  if (traceparent === undefined) return undefined;
   return /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(traceparent) ? traceparent : undefined;
 }
 

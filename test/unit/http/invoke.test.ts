@@ -260,6 +260,20 @@ describe('the body', () => {
     expect(bodyOf(await app.ask('POST', '/v1/do/test/Echo', { headers: { ...json, 'Transfer-Encoding': 'chunked' }, body }))).toBe(body);
   });
 
+  test.each([
+    ['{"a": 1}', 200],
+    ['{"a": ', 400],
+  ])('%s that comes with its headers is answered, and the connection goes on', async (body, status) => {
+    await using app = await serveApp();
+    const head = 'POST /v1/do/test/Echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
+    const request = `${head}Content-Length: ${body.length}\r\n\r\n${body}`;
+    const last = `${head}Connection: close\r\nContent-Length: 2\r\n\r\n{}`;
+    // Two in one packet, and one behind them.
+    const answers = await sendRaw(app.port, request + request, last);
+    const statuses = [...answers.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, code]) => Number(code));
+    expect(statuses).toEqual([status, status, 200]);
+  });
+
   test('that does not arrive in time is 408, and the connection is ended', async () => {
     await using app = await serveApp({ server: { bodyTimeoutMs: 100 } });
     const answer = await sendRaw(
