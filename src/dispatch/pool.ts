@@ -270,12 +270,14 @@ export class Pool implements StartingPool {
   #leaves(entry: Entry): void {
     this.#open.splice(this.#open.indexOf(entry), 1);
     if (entry.worker.state === 'closing') this.#closing.set(entry.worker, entry);
-    this.pump();
+    // Whether one that did nothing yet has failed, so that the next start must wait, only its end tells: its stdout may end before that.
+    if (isSound(entry)) this.pump();
   }
 
-  #ended({ worker, openedAt }: Entry, end: WorkerEnd): void {
+  #ended(entry: Entry, end: WorkerEnd): void {
+    const { worker } = entry;
     this.#closing.delete(worker);
-    const wasSound = worker.invocations > 0 || performance.now() - openedAt > soundLifeMs;
+    const wasSound = isSound(entry);
     if (wasSound) this.#starts.succeed();
     if (end.isUnexpected) {
       this.#restarts += 1;
@@ -305,4 +307,8 @@ export class Pool implements StartingPool {
     for (const { worker } of [...this.#open]) void worker.close();
     if (this.#open.length + this.#closing.size + this.#starts.starting === 0) this.#gone.resolve();
   }
+}
+
+function isSound({ worker, openedAt }: Entry): boolean {
+  return worker.invocations > 0 || performance.now() - openedAt > soundLifeMs;
 }
