@@ -61,8 +61,8 @@ function receiveBody(options: BodyOptions): Promise<ReceivedBody> {
   });
 }
 
-function declaredBytes({ contentLength = '0' }: RequestHeaders): number {
-  return Number(contentLength);
+function declaredBytes(headers: RequestHeaders): number {
+  return Number(headers['content-length'] ?? 0);
 }
 
 /** A body on its way: settled once, by its end, its size, its deadline, or the client’s leaving. */

@@ -4,7 +4,7 @@ import { ProxyError } from '../../errors.ts';
 import type { Deadlines } from '../../lib/deadlines.ts';
 import type { InvocationId, Phases } from '../../worker/invocation.ts';
 import { answerBytes, answerTimeoutMsDefault, sendAnswer } from '../answer.ts';
-import type { Access, ApiKeys } from '../api-keys.ts';
+import { type Access, type ApiKeys, apiKeyHeader } from '../api-keys.ts';
 import type { AppOptions } from '../app-options.ts';
 import { createClients } from '../clients.ts';
 import type { FindCommand, KnownCommand } from '../command-lookup.ts';
@@ -77,7 +77,7 @@ function createInvoke(options: InvokeOptions): (call: Call) => Promise<Ending> {
   let running = 0;
   return async (call) => {
     const { incoming, headers, outgoing } = call;
-    const access = apiKeys.find(headers.apiKey);
+    const access = apiKeys.find(headers[apiKeyHeader]);
     if (access === undefined) return { code: 'unauthorized', answer: unauthorizedAnswer };
     call.access = access;
     const command = findCommand(call.path, access);
@@ -131,11 +131,13 @@ function record({ logger, audit }: InvokeOptions, call: Call, { answer, code, er
 }
 
 /** `application/json` or `application/*+json`, parameters and case ignored (spiff-contract 3.3); no compressed bodies. */
-function checkContentType({ contentType, contentEncoding }: RequestHeaders): void {
-  if (contentType !== 'application/json' && !isJsonType(contentType)) {
+function checkContentType(headers: RequestHeaders): void {
+  const type = headers['content-type'];
+  if (type !== 'application/json' && !isJsonType(type)) {
     throw new ProxyError('unsupported_media_type', 'The Content-Type is neither application/json nor application/*+json.');
   }
-  if (contentEncoding === undefined || contentEncoding === 'identity') return;
+  const encoding = headers['content-encoding'];
+  if (encoding === undefined || encoding === 'identity') return;
   throw new ProxyError('unsupported_media_type', 'The request body has a Content-Encoding; send it as it is.');
 }
 

@@ -5,7 +5,7 @@ import { json } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { postJson, startServeProcess, temporaryFolder } from '../../helpers/cli-process.ts';
 
-/** Listens on the port of the proxy, as one more that shares it, and counts the connections that it gets until it has had none for a second. */
+/** Listens on the port of the proxy, as one more that shares it, and counts the connections that it gets until it has had none for two seconds. */
 const thief = `import json, socket, sys
 port = json.load(sys.stdin)["input"]["port"]
 listener = socket.socket()

@@ -39,13 +39,6 @@ test.each([
   [['Origin: a', 'Origin: b', 'Content-Encoding: gzip', 'Content-Encoding: br', 'traceparent: 1', 'traceparent: 2']],
 ])('what is read of %j is what Node reads', async (lines) => {
   const { read, node } = await received(lines);
-  expect({ ...read }).toMatchObject({
-    apiKey: node[apiKeyHeader],
-    contentEncoding: node['content-encoding'],
-    contentLength: node['content-length'],
-    contentType: node['content-type'],
-    expect: node.expect,
-    origin: node.origin,
-    traceparent: node['traceparent'],
-  });
+  const names = ['content-encoding', 'content-length', 'content-type', 'expect', 'origin', 'traceparent', apiKeyHeader] as const;
+  expect(names.map((name) => [name, read[name]])).toEqual(names.map((name) => [name, node[name]]));
 });
