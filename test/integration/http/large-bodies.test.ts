@@ -23,7 +23,8 @@ beforeAll(async () => {
         .join(''),
   );
   const workers = 'workers: { min: 1, max: 1, concurrency: 64 }';
-  const limits = 'limits: { message: 16MiB, memory: 512MiB }';
+  // A connector that is slow to come to what a client left must not be replaced amid these tests: it is to tell what it has read.
+  const limits = 'limits: { message: 16MiB, memory: 512MiB, invocation: 20s, cancelGrace: 20s }';
   bulkhead = await serveBulkhead({ config: `connectors:\n  early: { path: ${folder}, sandbox: none, ${workers}, ${limits} }\n` });
 });
 afterAll(async () => {
