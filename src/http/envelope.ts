@@ -15,7 +15,7 @@ export const jsonType = 'application/json';
 /** An answer, and the error code that logs and metrics count it under. */
 export interface Ending {
   readonly answer: Answer;
-  /** `ok`, `accepted`, a code of errors.ts, or the connector’s own. */
+  /** `ok`, `accepted`, a code of errors.ts, or the connector’s own, which is neither `ok` nor `accepted`. */
   readonly code: string;
   /** Of the proxy’s own. */
   readonly error?: ProxyError;
@@ -72,7 +72,12 @@ function failureEnding(failure: Failure, id: InvocationId): Ending {
   const error = `{"message": ${asciiJson(message)}, "error_code": ${asciiJson(errorCode)}, "invocation_id": "${id}"}`;
   const tail = `${describeBody(undefined, status)}}, "error": ${error}, "spiff__logs": ${listText(logs)}}`;
   const answer = { status, contentType: jsonType, head: detail === undefined ? `${bodyHead}{}` : bodyHead, tail };
-  return { code: errorCode, answer: detail === undefined ? answer : { ...answer, bytes: detail } };
+  return { code: countedCode(errorCode), answer: detail === undefined ? answer : { ...answer, bytes: detail } };
+}
+
+/** A connector names its failures as it likes, but none passes for a success in logs, metrics and audit. */
+function countedCode(errorCode: string): string {
+  return errorCode === 'ok' || errorCode === 'accepted' ? 'connector_failed' : errorCode;
 }
 
 /**

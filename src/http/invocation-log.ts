@@ -76,7 +76,8 @@ function logFailure(logger: Logger, record: InvocationRecord): void {
     replyBytes,
     reason: error?.message,
   };
-  if (code === 'internal_error') logger.error({ ...fields, cause: stackOf(error?.cause) }, 'invocation');
+  // Not by its code, which may be a connector's own.
+  if (error?.code === 'internal_error') logger.error({ ...fields, cause: stackOf(error?.cause) }, 'invocation');
   else logger.warn(fields, 'invocation');
 }
 

@@ -89,6 +89,12 @@ describe('a failure of the connector', () => {
     );
   });
 
+  test.each(['ok', 'accepted'])('that calls itself %s counts as a failure, and keeps its name for the caller', (errorCode) => {
+    const { code, answer } = failure({ origin: 'connector', errorCode, message: '', logs: [] });
+    expect(code).toBe('connector_failed');
+    expect(JSON.parse(bodyOf(answer)).error.error_code).toBe(errorCode);
+  });
+
   test('without detail has an empty body', () => {
     const { answer } = failure({ origin: 'connector', errorCode: 'X', message: '', logs: [] });
     expect(JSON.parse(bodyOf(answer)).command_response).toEqual({ body: {}, mimetype: 'application/json', http_status: 500 });

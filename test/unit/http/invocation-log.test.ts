@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { ProxyError } from '../../../src/errors.ts';
 import { logInvocation } from '../../../src/http/invocation-log.ts';
 import { createLogger } from '../../../src/log.ts';
 
@@ -33,6 +34,11 @@ test.each([
     startMs: told,
     runMs: told,
   });
+});
+
+test('only an error of the proxy’s own is told as one, whatever a connector calls its failures', () => {
+  expect(logged({ code: 'internal_error' })).toMatchObject({ level: 'warn' });
+  expect(logged({ code: 'internal_error', error: new ProxyError('internal_error', 'what happened') })).toMatchObject({ level: 'error' });
 });
 
 test('a success and a failure have the same members, but for the reason', () => {
