@@ -33,19 +33,29 @@ export interface LaunchOptions {
 
 /** Makes a container and attaches to it. What fails on the way leaves nothing. @throws ProxyError, EngineRefusal */
 export async function launchContainer({ engine, name, options, signal }: LaunchOptions): Promise<LaunchedContainer> {
+  signal?.throwIfAborted();
   try {
     const { id } = await engine.request({
       what: 'making a container',
       timeoutMs: engineWaits.startTimeoutMs,
-      signal,
+      // An engine goes on with what its client has left, and what it has not made yet it cannot remove.
+      signal: signal && later(signal, engineWaits.givenUpTimeoutMs),
       run: (docker, abortSignal) => docker.createContainer({ ...options, name, abortSignal }),
     });
+    signal?.throwIfAborted();
     return handleOn(engine, id, name, await attach(engine, id, options, signal));
   } catch (error) {
-    // By name: an aborted request may have made it all the same.
+    // By name: a request without an answer may have made it all the same. One that an engine makes later still is the reaper's.
     await removeContainer(engine, name).catch(() => {});
     throw error;
   }
+}
+
+/** Aborts so long after the other. */
+function later(signal: AbortSignal, ms: number): AbortSignal {
+  const controller = new AbortController();
+  signal.addEventListener('abort', () => setTimeout(() => controller.abort(signal.reason), ms).unref(), { once: true });
+  return controller.signal;
 }
 
 async function attach(

@@ -9,7 +9,14 @@ import { ProxyError } from '../errors.ts';
  * How long the engine may take over one request. Starting a container on a loaded machine takes seconds, and so does Podman's word on what it
  * can do: it asks the package manager whose each of its programs is. A pull has its own bound.
  */
-export const engineWaits = { requestTimeoutMs: 15_000, startTimeoutMs: 60_000, probeTimeoutMs: 15_000, factsTimeoutMs: 30_000 } as const;
+export const engineWaits = {
+  requestTimeoutMs: 15_000,
+  startTimeoutMs: 60_000,
+  probeTimeoutMs: 15_000,
+  factsTimeoutMs: 30_000,
+  /** For a container that is being made and no longer wanted. */
+  givenUpTimeoutMs: 5_000,
+} as const;
 
 /** A container engine that speaks Docker's API: Docker itself, or Podman's service. */
 export interface DockerEngine {
