@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
 
 interface Project {
@@ -27,6 +28,8 @@ const engineTests = ['docker', 'examples', 'spiff-python'].map((folder) => `test
 
 export default defineConfig({
   test: {
+    // Vitest leaves a core to others, so on two it would run one file after the other, which take a third of one: most of them wait.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       project({ name: 'unit', include: ['test/unit/**/*.test.ts', 'connector-images/**/*.test.ts'], timeoutMs: 20_000, group: 0 }),
       project({ name: 'spiff', include: ['test/spiff/**/*.test.ts'], timeoutMs: 60_000, group: 1 }),
