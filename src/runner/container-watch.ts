@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { CgroupEvents } from '../sandbox/cgroup.ts';
+import { type CgroupEvents, readCgroupEvents } from '../sandbox/cgroup.ts';
 import { type DockerEngine, isRefusal } from './docker-engine.ts';
 import type { LimitBreach } from './limit-breach.ts';
 import type { LimitWatch } from './limit-watch.ts';
@@ -63,8 +63,8 @@ async function localPid(engine: DockerEngine, id: string): Promise<number | unde
 
 const root = '/sys/fs/cgroup';
 
-/** Reads the counts of a process's cgroup, of either version; zeros where they cannot be read. See cgroups(7). */
-async function eventsReader(pid: number): Promise<() => Promise<CgroupEvents>> {
+/** Reads the counts of a process's cgroup, of either version. */
+async function eventsReader(pid: number): Promise<() => CgroupEvents> {
   const lines = (await readFile(`/proc/${pid}/cgroup`, 'latin1')).split('\n').map((line) => /^\d+:([^:]*):(.*)$/.exec(line));
   const folderOf = (controller: string): { readonly isV1: boolean; readonly folder: string } => {
     const own = lines.find((match) => match?.[1]?.split(',').includes(controller))?.[2];
@@ -72,17 +72,5 @@ async function eventsReader(pid: number): Promise<() => Promise<CgroupEvents>> {
     return own === undefined ? { isV1: false, folder: join(root, unified) } : { isV1: true, folder: join(root, controller, own) };
   };
   const [memory, pids] = [folderOf('memory'), folderOf('pids')];
-  const read = (folder: string, file: string) => readFile(join(folder, file), 'latin1').catch(() => '');
-  return async () => {
-    const [events, peak, forks] = await Promise.all([
-      read(memory.folder, memory.isV1 ? 'memory.oom_control' : 'memory.events'),
-      read(memory.folder, memory.isV1 ? 'memory.max_usage_in_bytes' : 'memory.peak'),
-      read(pids.folder, 'pids.events'),
-    ]);
-    return { oomKills: counter(events, 'oom_kill'), memoryPeakBytes: Number(peak), forksRefused: counter(forks, 'max') };
-  };
-}
-
-function counter(text: string, name: string): number {
-  return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
+  return () => readCgroupEvents({ version: memory.isV1 ? 1 : 2, memory: memory.folder, pids: pids.folder });
 }

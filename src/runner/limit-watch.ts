@@ -65,7 +65,7 @@ async function look(sandbox: Watched, breach: (breach: LimitBreach) => void): Pr
 async function lookAtMemory(sandbox: Watched): Promise<LimitBreach | undefined> {
   const { cgroup, limits, connector } = sandbox;
   if (cgroup !== undefined) {
-    const { oomKills, memoryPeakBytes, forksRefused } = await cgroup.events();
+    const { oomKills, memoryPeakBytes, forksRefused } = cgroup.events();
     if (forksRefused > 0) noticeForks(sandbox);
     return oomKills > 0 ? memoryBreach(connector, limits, memoryPeakBytes) : undefined;
   }

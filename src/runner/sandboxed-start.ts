@@ -111,7 +111,7 @@ function guard(host: SubprocessHost, spec: ProcessSpec, session: EgressSession |
     unwatch();
     releaseListeners();
     session?.close();
-    const events = await cgroup?.events();
+    const events = cgroup?.events();
     await cgroup?.remove();
     const end = child.signalCode === null ? endFromShellCode(child.exitCode) : { exitCode: null, signal: child.signalCode };
     breach ??= breachOfExit(connector, policy.limits, end.signal, events);

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ResourceLimits } from './policy.ts';
@@ -19,7 +19,7 @@ export interface Cgroup {
   limit(limits: ResourceLimits): void;
   /** Moves a process, and so its later children, into it. Takes the kernel some 15 ms, in which the event loop goes on. */
   add(pid: number): Promise<void>;
-  events(): Promise<CgroupEvents>;
+  events(): CgroupEvents;
   /** Removes it; its processes have ended or are ending. */
   remove(): Promise<void>;
 }
@@ -53,7 +53,7 @@ export function createCgroup(tree: CgroupTree, name: string): Cgroup {
     add: async (pid) => {
       await Promise.all(unique.map((folder) => writeFile(join(folder, 'cgroup.procs'), String(pid))));
     },
-    events: () => readEvents(tree.version, folders),
+    events: () => readCgroupEvents({ version: tree.version, memory: folders.get('memory'), pids: folders.get('pids') }),
     remove: async () => {
       await Promise.all(unique.map(removeFolder));
     },
@@ -87,17 +87,29 @@ function settings(version: 1 | 2, controller: Controller, limits: ResourceLimits
   }
 }
 
-async function readEvents(version: 1 | 2, folders: ReadonlyMap<Controller, string>): Promise<CgroupEvents> {
-  const read = async (controller: Controller, file: string): Promise<string> => {
-    const folder = folders.get(controller);
-    return folder === undefined ? '' : await readFile(join(folder, file), 'latin1').catch(() => '');
-  };
-  const [memory, peak, pids] = await Promise.all([
-    read('memory', version === 1 ? 'memory.oom_control' : 'memory.events'),
-    read('memory', version === 1 ? 'memory.max_usage_in_bytes' : 'memory.peak'),
-    read('pids', 'pids.events'),
-  ]);
-  return { oomKills: counter(memory, 'oom_kill'), memoryPeakBytes: Number(peak), forksRefused: counter(pids, 'max') };
+export interface CountedFolders {
+  readonly version: 1 | 2;
+  readonly memory: string | undefined;
+  readonly pids: string | undefined;
+}
+
+/**
+ * The counts of a cgroup; zeros where they cannot be read. See cgroups(7). Synchronous: the kernel answers from memory, and a thread that
+ * reads for this one costs several times what the reading does.
+ */
+export function readCgroupEvents({ version, memory, pids }: CountedFolders): CgroupEvents {
+  const events = readCounts(memory, version === 1 ? 'memory.oom_control' : 'memory.events');
+  const peak = readCounts(memory, version === 1 ? 'memory.max_usage_in_bytes' : 'memory.peak');
+  const forks = readCounts(pids, 'pids.events');
+  return { oomKills: counter(events, 'oom_kill'), memoryPeakBytes: Number(peak), forksRefused: counter(forks, 'max') };
+}
+
+function readCounts(folder: string | undefined, file: string): string {
+  try {
+    return folder === undefined ? '' : readFileSync(join(folder, file), 'latin1');
+  } catch {
+    return '';
+  }
 }
 
 function counter(text: string, name: string): number {

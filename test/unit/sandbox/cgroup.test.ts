@@ -77,7 +77,7 @@ describe('version 2', () => {
     write(`${folder}/memory.events`, 'low 0\nhigh 0\nmax 9\noom 2\noom_kill 1\noom_group_kill 1\n');
     write(`${folder}/memory.peak`, '998\n');
     write(`${folder}/pids.events`, 'max 3\n');
-    expect(await cgroup.events()).toEqual({ oomKills: 1, memoryPeakBytes: 998, forksRefused: 3 });
+    expect(cgroup.events()).toEqual({ oomKills: 1, memoryPeakBytes: 998, forksRefused: 3 });
   });
 });
 
