@@ -28,7 +28,7 @@ const engineTests = ['docker', 'examples', 'spiff-python'].map((folder) => `test
 
 export default defineConfig({
   test: {
-    // Vitest leaves a core to others, so on two it would run one file after the other, which take a third of one: most of them wait.
+    // Vitest leaves one core free, and so would run one file after the other on two, most of which wait for processes and containers.
     maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       project({ name: 'unit', include: ['test/unit/**/*.test.ts', 'connector-images/**/*.test.ts'], timeoutMs: 20_000, group: 0 }),

@@ -37,18 +37,19 @@ export async function smallCalls(scene: Scene): Promise<void> {
   const [reference, ...largerFlasks] = flasks;
   const slow = [...largerFlasks, target('fork per request, python3', fork, '/run')];
   const body = smallBody(world);
+  const slowly = (one: Target, connections: number) => underLoad(scene, one, { body, connections, seconds: scene.seconds * 2 });
   for (const connections of isQuick ? [16] : [1, 4, 16, 64, 256]) {
     const at = { series, point: `${connections} connections` };
     const isGoal = [1, 16, 64].includes(connections);
     const chosen = isGoal ? fast : fast.slice(0, 2);
     const contenders = chosen.map((one) => underLoad(scene, one, { body, connections }));
     if (connections === 1) contenders.push(...pipes(scene));
-    if (isGoal && reference !== undefined) contenders.push(underLoad(scene, reference, { body, connections, seconds: scene.seconds * 2 }));
+    if (isGoal && reference !== undefined) contenders.push(slowly(reference, connections));
     if (connections === 16) contenders.push(...gateways);
     // At the first point all are new; one connection alone takes seconds until what it runs is compiled.
     await compare({ results, at, contenders, rounds, warmUps: connections === 1 && !isQuick ? newWarmUps : 1 });
     if (!isGoal) continue;
-    const few = slow.map((one) => underLoad(scene, one, { body, connections, seconds: scene.seconds * 2 }));
+    const few = slow.map((one) => slowly(one, connections));
     await compare({ results, at, contenders: few, rounds: Math.ceil(rounds / 2) });
   }
 }

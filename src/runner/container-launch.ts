@@ -28,20 +28,14 @@ export interface LaunchOptions {
   readonly engine: DockerEngine;
   readonly name: string;
   readonly options: ContainerCreateOptions;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Makes a container and attaches to it. What fails on the way leaves nothing. @throws ProxyError, EngineRefusal */
 export async function launchContainer({ engine, name, options, signal }: LaunchOptions): Promise<LaunchedContainer> {
   signal?.throwIfAborted();
   try {
-    const { id } = await engine.request({
-      what: 'making a container',
-      timeoutMs: engineWaits.startTimeoutMs,
-      // An engine goes on with what its client has left, and what it has not made yet it cannot remove.
-      signal: signal && later(signal, engineWaits.givenUpTimeoutMs),
-      run: (docker, abortSignal) => docker.createContainer({ ...options, name, abortSignal }),
-    });
+    const id = await make({ engine, name, options, signal });
     signal?.throwIfAborted();
     return handleOn(engine, id, name, await attach(engine, id, options, signal));
   } catch (error) {
@@ -51,11 +45,26 @@ export async function launchContainer({ engine, name, options, signal }: LaunchO
   }
 }
 
-/** Aborts so long after the other. */
-function later(signal: AbortSignal, ms: number): AbortSignal {
-  const controller = new AbortController();
-  signal.addEventListener('abort', () => setTimeout(() => controller.abort(signal.reason), ms).unref(), { once: true });
-  return controller.signal;
+/** Also waits for one that is no longer wanted: an engine goes on with what its client has left, and what it has not made yet it cannot remove. */
+async function make({ engine, name, options, signal }: LaunchOptions): Promise<string> {
+  const late = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const giveUp = () => {
+    timer = setTimeout(() => late.abort(signal?.reason), engineWaits.givenUpTimeoutMs);
+  };
+  signal?.addEventListener('abort', giveUp, { once: true });
+  try {
+    const { id } = await engine.request({
+      what: 'making a container',
+      timeoutMs: engineWaits.startTimeoutMs,
+      signal: late.signal,
+      run: (docker, abortSignal) => docker.createContainer({ ...options, name, abortSignal }),
+    });
+    return id;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', giveUp);
+  }
 }
 
 async function attach(

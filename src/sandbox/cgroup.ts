@@ -87,6 +87,7 @@ function settings(version: 1 | 2, controller: Controller, limits: ResourceLimits
   }
 }
 
+/** Where the counts of a cgroup are; undefined where its controller is not to be had. */
 export interface CountedFolders {
   readonly version: 1 | 2;
   readonly memory: string | undefined;
