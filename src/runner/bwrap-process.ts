@@ -7,6 +7,7 @@ import { type Cgroup, type CgroupTree, createCgroup } from '../sandbox/cgroup.ts
 import type { CheckedBind } from './bind-source.ts';
 import type { BwrapWord } from './bwrap-args.ts';
 import { carryCommand } from './carried-binds.ts';
+import { hasEnded } from './process-handle.ts';
 import { descriptors } from './sandbox-plan.ts';
 import type { SandboxUser } from './sandbox-user.ts';
 import { fillFile, unlinkedFile } from './unlinked-file.ts';
@@ -111,7 +112,7 @@ export function closeFiles({ files }: WaitingBwrap): void {
 
 /** Kills it and waits until nothing of it is left. Its files are closed already. */
 export async function discardBwrap({ child, cgroup, joined }: WaitingBwrap): Promise<void> {
-  if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
+  if (child.pid !== undefined && !hasEnded(child)) {
     child.ref();
     child.kill('SIGKILL');
     await once(child, 'exit');

@@ -9,6 +9,7 @@ import { bwrapArguments, firstProgram, needsHelper } from './bwrap-args.ts';
 import { type BwrapShape, closeFiles, countFiles, discardBwrap, streamOf, tellArguments, type WaitingBwrap } from './bwrap-process.ts';
 import { readyMark } from './bwrap-script.ts';
 import { takeListeners } from './netns-listeners.ts';
+import { hasEnded } from './process-handle.ts';
 import { explainSandboxFailure } from './sandbox-failure.ts';
 import { descriptors, type SandboxPlan } from './sandbox-plan.ts';
 import type { SpareBwraps } from './spare-bwraps.ts';
@@ -86,7 +87,8 @@ async function bringUp(start: SandboxStart, { child, cgroup, statusDescriptor }:
     },
   );
   try {
-    if (await Promise.race([ready, told])) {
+    // What was killed may have become ready on its way to its end.
+    if ((await Promise.race([ready, told])) && !signal.aborted) {
       lastWords.leave();
       return { child, innerPid: await inner, cgroup, releaseListeners };
     }
@@ -110,7 +112,7 @@ function readLastWords(child: ChildProcess): { readonly said: Promise<string>; l
   let isLeft = false;
   const read = async () => (isLeft ? '' : await text(streamOf(child, 2)).catch(() => ''));
   const said = new Promise<string>((resolve) => {
-    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) resolve(read());
+    if (child.pid === undefined || hasEnded(child)) resolve(read());
     // Within the event: right after it, Node throws away what nobody reads.
     else child.once('exit', () => resolve(read()));
   });

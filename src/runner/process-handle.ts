@@ -16,7 +16,7 @@ export interface HandleOptions {
   readonly finish: () => Promise<Partial<ProcessExit>>;
 }
 
-/** A child process as a ConnectorProcess. The child’s three streams are pipes. */
+/** A child process, which may have ended already, as a ConnectorProcess. Its three streams are pipes. */
 export function handleOf({ child, label, terminate, kill, finish }: HandleOptions): ConnectorProcess {
   const { stdin, stdout, stderr } = child as { stdin: Writable; stdout: Readable; stderr: Readable };
   // A broken pipe is a symptom; the exit says why.
@@ -27,9 +27,8 @@ export function handleOf({ child, label, terminate, kill, finish }: HandleOption
   };
   // Listened for before anything is awaited: a process may end, and close its streams, in the same turn. Not the child's own `close`, which
   // waits for further pipes, too: one on which something is left that nobody reads never closes.
-  const closed = Promise.all([stdout, stderr].map((stream) => new Promise<void>((resolve) => stream.once('close', () => resolve()))));
-  const ended = new Promise<EndOfChild>((resolve) => child.once('exit', (exitCode, signal) => resolve({ exitCode, signal })));
-  const exited = ended.then(async (end) => {
+  const closed = Promise.all([stdout, stderr].map(untilClosed));
+  const exited = untilEnded(child).then(async (end) => {
     isOver = true;
     const more = await finish();
     await Promise.race([closed, sleep(outputDrainTimeoutMs, undefined, { ref: false })]);
@@ -42,6 +41,20 @@ export function handleOf({ child, label, terminate, kill, finish }: HandleOption
 interface EndOfChild {
   readonly exitCode: number | null;
   readonly signal: string | null;
+}
+
+/** Whether its exit has been told already: no event will tell of it again. */
+export function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+async function untilEnded(child: ChildProcess): Promise<EndOfChild> {
+  if (!hasEnded(child)) await new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  return { exitCode: child.exitCode, signal: child.signalCode };
+}
+
+async function untilClosed(stream: Readable): Promise<void> {
+  if (!stream.closed) await new Promise<void>((resolve) => stream.once('close', () => resolve()));
 }
 
 const signalNames = new Map<number, string>(Object.entries(constants.signals).map(([name, number]) => [number, name]));

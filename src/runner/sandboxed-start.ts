@@ -5,7 +5,7 @@ import { type StartedSandbox, startSandbox } from './bwrap-start.ts';
 import { type CarriedBinds, createCarriedBinds } from './carried-binds.ts';
 import { breachOfExit, type LimitBreach } from './limit-breach.ts';
 import { commandOf, folderOf } from './plain-start.ts';
-import { endFromShellCode, handleOf } from './process-handle.ts';
+import { endFromShellCode, handleOf, hasEnded } from './process-handle.ts';
 import { processStat, signalIfAlive } from './process-tree.ts';
 import type { ConnectorProcess, ProcessExit, ProcessSpec } from './runner.ts';
 import type { NetworkPlan, SandboxPlan } from './sandbox-plan.ts';
@@ -138,6 +138,7 @@ function childrenOf(pid: number): readonly number[] {
  * Were bwrap killed first, its orphan would go to whoever is process 1 here, and that may not reap.
  */
 function killSandbox({ child, innerPid }: StartedSandbox): void {
+  if (hasEnded(child)) return;
   const timer = setTimeout(() => child.kill('SIGKILL'), outerKillTimeoutMs);
   child.once('exit', () => clearTimeout(timer));
   void processStat(innerPid).then((stat) => {

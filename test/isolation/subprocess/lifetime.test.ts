@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { isRunning } from '../../../src/runner/process-tree.ts';
 import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
 import { hostileFolder, policy, startHostile } from './hostile-folder.ts';
-import { waitForSpares } from './waiting-bwraps.ts';
+import { childCommands, waitForSpares } from './waiting-bwraps.ts';
 
 const folder = hostileFolder();
 afterAll(() => folder[Symbol.dispose]());
@@ -69,6 +69,28 @@ describe('a connector that ends by itself', () => {
     abort.abort(new Error('no longer needed'));
     await expect(started).rejects.toThrow('no longer needed');
     await runner.close();
+  });
+
+  // A proxy that was stopped just then waited for ever for an exit that it had seen already.
+  it('that becomes ready after its abort, and the end of its bwrap, is over all the same', async () => {
+    const bwrapPath = join(folder.path, 'outlived-bwrap');
+    // What is inside comes a moment after bwrap's end to what it was about to do.
+    const script = `#!/bin/sh
+( while kill -0 $$ 2>&-; do sleep 0.01; done; sleep 0.2; printf r >&5; sleep 0.2 ) &
+echo '{ "child-pid": '$!' }' >&6
+exec sleep 61
+`;
+    writeFileSync(bwrapPath, script, { mode: 0o755 });
+    const runner = createSubprocessRunner({ bwrapPath });
+    const abort = new AbortController();
+    const spec = { connector: 'x' as never, policy, source: { type: 'folder', folder: folder.path, command: ['true'] } } as const;
+    const started = runner.start({ ...spec, onNotice: () => {} }, abort.signal);
+    const failure = expect(started).rejects.toThrow('no longer needed');
+    await expect.poll(childCommands, { timeout: 5000 }).toContain(['sleep', '61', ''].join('\0'));
+    abort.abort(new Error('no longer needed'));
+    await failure;
+    await runner.close();
+    expect(childCommands()).toEqual([]);
   });
 });
 

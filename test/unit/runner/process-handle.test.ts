@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { handleOf, outputDrainTimeoutMs } from '../../../src/runner/process-handle.ts';
@@ -18,5 +19,19 @@ describe('handleOf', () => {
 
     expect(exitCode).toBe(3);
     expect(tookMs).toBeLessThan(outputDrainTimeoutMs);
+  });
+
+  it('tells the exit of one that had ended before anybody had its handle', async () => {
+    const child = spawn('/bin/sh', ['-c', 'kill -KILL $$']);
+    await once(child, 'close');
+    let finished = 0;
+    const finish = async () => {
+      finished++;
+      return {};
+    };
+    const { exited } = handleOf({ child, label: 'early', terminate: () => {}, kill: () => {}, finish });
+
+    expect(await exited).toEqual({ exitCode: null, signal: 'SIGKILL' });
+    expect(finished).toBe(1);
   });
 });
