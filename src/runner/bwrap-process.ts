@@ -1,25 +1,23 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { closeSync } from 'node:fs';
-import type { Socket } from 'node:net';
 import { type Cgroup, type CgroupTree, createCgroup } from '../sandbox/cgroup.ts';
 import type { CheckedBind } from './bind-source.ts';
 import type { BwrapWord } from './bwrap-args.ts';
 import { carryCommand } from './carried-binds.ts';
-import { hasEnded } from './process-handle.ts';
+import { coverInherited, type InheritedDescriptors, type StdioEntry } from './inherited-descriptors.ts';
+import { hasEnded, type OuterProcess, streamOf, untilEnded } from './outer-process.ts';
 import { descriptors } from './sandbox-plan.ts';
 import type { SandboxUser } from './sandbox-user.ts';
+import type { SpawnerKeeper } from './spawner.ts';
 import { fillFile, unlinkedFile } from './unlinked-file.ts';
 
 /** What all bwraps of one runner have in common. */
-export interface BwrapHost {
+export interface BwrapHost extends InheritedDescriptors {
   readonly bwrapPath: string;
   readonly user: SandboxUser | undefined;
-  /** See inherited-descriptors.ts; each is covered by `nullDescriptor`, open on /dev/null. */
-  readonly inherited: readonly number[];
-  readonly nullDescriptor: number;
   readonly cgroups: CgroupTree | undefined;
+  readonly spawners: SpawnerKeeper;
 }
 
 /** What must be known of a sandbox when its bwrap is spawned. All else it is told while it waits. */
@@ -35,7 +33,9 @@ export interface BwrapShape {
 
 /** A bwrap that waits for its arguments, in a cgroup of its own: nothing of a connector is in it yet. */
 export interface WaitingBwrap {
-  readonly child: ChildProcess;
+  readonly child: OuterProcess;
+  /** The same, where it has a channel of Node’s. */
+  readonly ipc: ChildProcess | undefined;
   readonly cgroup: Cgroup | undefined;
   /** Settles once it is in its cgroup; rejects with ESRCH when it ended before. */
   readonly joined: Promise<void>;
@@ -44,47 +44,84 @@ export interface WaitingBwrap {
   readonly files: readonly { readonly own: number; readonly handed: number }[];
 }
 
-type StdioEntry = 'pipe' | 'ignore' | 'ipc' | number;
-
 /** Spawns it. A spawn that fails leaves a child without pid, as in Node. */
-export function spawnBwrap(host: BwrapHost, shape: BwrapShape): WaitingBwrap {
-  const { user, inherited, nullDescriptor } = host;
-  const stdio: StdioEntry[] = ['pipe', 'pipe', 'pipe', shape.usesIpc ? 'ipc' : 'ignore', 'pipe', 'pipe'];
-  const next = (entry: StdioEntry): number => {
-    while (inherited.includes(stdio.length)) stdio.push(nullDescriptor);
-    return stdio.push(entry) - 1;
-  };
+export async function spawnBwrap(host: BwrapHost, shape: BwrapShape): Promise<WaitingBwrap> {
   const cgroup = host.cgroups && createCgroup(host.cgroups, randomUUID());
-  const opened: number[] = [];
+  const own: number[] = [];
   try {
-    const statusDescriptor = next('pipe');
-    const files = Array.from({ length: shape.files }, () => {
-      const own = unlinkedFile();
-      opened.push(own);
-      return { own, handed: next(own) };
-    });
-    coverInherited(stdio, inherited, nullDescriptor);
-    const bwrap = [host.bwrapPath, '--args', String(descriptors.arguments), '--', ...shape.firstProgram] as const;
-    const isCarrying = user !== undefined && shape.carried.length > 0;
-    const [program, ...args] = isCarrying ? carryCommand(shape.carried, user, bwrap) : bwrap;
-    const child = spawn(program, args, {
-      // Empty, because /proc/1/environ inside shows it whatever --clearenv says.
-      env: {},
-      cwd: '/',
-      stdio,
-      ...(user === undefined || isCarrying ? {} : { uid: user.uid, gid: user.gid }),
-    });
+    while (own.length < shape.files) own.push(unlinkedFile());
+    const command = commandOf(host, shape);
+    const { child, ipc, statusDescriptor, handed } = (await spawnApart(host, shape, command, own)) ?? spawnHere(host, shape, command, own);
     // A pipe whose other end died, and a spawn that failed: the exit, or who waits for it to be ready, tells it.
     child.on('error', () => {});
-    for (const stream of child.stdio) stream?.on('error', () => {});
+    for (const stream of child.stdio) (stream as OuterStream)?.on('error', () => {});
     const joined = child.pid === undefined ? Promise.resolve() : (cgroup?.add(child.pid) ?? Promise.resolve());
     joined.catch(() => {});
-    return { child, cgroup, joined, statusDescriptor, files };
+    const files = own.map((descriptor, index) => ({ own: descriptor, handed: handed[index] as number }));
+    return { child, ipc, cgroup, joined, statusDescriptor, files };
   } catch (error) {
-    for (const descriptor of opened) closeSync(descriptor);
+    for (const descriptor of own) closeSync(descriptor);
     void cgroup?.remove();
     throw error;
   }
+}
+
+type OuterStream = NodeJS.EventEmitter | null | undefined;
+
+interface Command {
+  readonly words: readonly [string, ...string[]];
+  /** Whom it is spawned as; undefined: as this process. */
+  readonly user: SandboxUser | undefined;
+}
+
+interface SpawnedBwrap extends Pick<WaitingBwrap, 'child' | 'ipc' | 'statusDescriptor'> {
+  readonly handed: readonly number[];
+}
+
+function commandOf({ bwrapPath, user }: BwrapHost, { firstProgram, carried }: BwrapShape): Command {
+  const bwrap = [bwrapPath, '--args', String(descriptors.arguments), '--', ...firstProgram] as const;
+  if (user === undefined || carried.length === 0) return { words: bwrap, user };
+  return { words: carryCommand(carried, user, bwrap), user: undefined };
+}
+
+/** By the spawner; undefined: it is not there, or cannot. */
+async function spawnApart(
+  host: BwrapHost,
+  shape: BwrapShape,
+  command: Command,
+  files: readonly number[],
+): Promise<SpawnedBwrap | undefined> {
+  const spawner = host.spawners.current();
+  if (spawner === undefined || shape.usesIpc) return undefined;
+  const statusDescriptor = descriptors.firstFree;
+  const pipes = [0, 1, 2, descriptors.arguments, descriptors.ready, statusDescriptor];
+  try {
+    const child = await spawner.spawn({ program: command.words, user: command.user, pipes, files });
+    return { child, ipc: undefined, statusDescriptor, handed: files.map((_, index) => statusDescriptor + 1 + index) };
+  } catch {
+    return undefined;
+  }
+}
+
+function spawnHere(host: BwrapHost, { usesIpc }: BwrapShape, { words, user }: Command, files: readonly number[]): SpawnedBwrap {
+  const stdio: StdioEntry[] = ['pipe', 'pipe', 'pipe', usesIpc ? 'ipc' : 'ignore', 'pipe', 'pipe'];
+  const next = (entry: StdioEntry): number => {
+    while (host.inherited.includes(stdio.length)) stdio.push(host.nullDescriptor);
+    return stdio.push(entry) - 1;
+  };
+  const statusDescriptor = next('pipe');
+  const handed = files.map(next);
+  const [program, ...args] = words;
+  const child = spawn(program, args, {
+    // Empty, because /proc/1/environ inside shows it whatever --clearenv says.
+    env: {},
+    cwd: '/',
+    stdio: coverInherited(stdio, host),
+    // As the spawner's: not in the group that a terminal interrupts, or calls would end with it that the proxy lets end in peace.
+    detached: true,
+    ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
+  });
+  return { child, ipc: usesIpc ? child : undefined, statusDescriptor, handed };
 }
 
 /** Ends the waiting: the sandbox is made of these words. Their contents are as many as the files it was spawned with. */
@@ -112,23 +149,11 @@ export function closeFiles({ files }: WaitingBwrap): void {
 
 /** Kills it and waits until nothing of it is left. Its files are closed already. */
 export async function discardBwrap({ child, cgroup, joined }: WaitingBwrap): Promise<void> {
-  if (child.pid !== undefined && !hasEnded(child)) {
+  if (child.pid !== undefined) {
     child.ref();
-    child.kill('SIGKILL');
-    await once(child, 'exit');
+    if (!hasEnded(child)) child.kill('SIGKILL');
+    await untilEnded(child);
   }
   await joined.catch(() => {});
   await cgroup?.remove();
-}
-
-/** Every entry of stdio that is a pipe; the types know the first five only. */
-export function streamOf(child: ChildProcess, descriptor: number): Socket {
-  return (child.stdio as readonly unknown[])[descriptor] as Socket;
-}
-
-function coverInherited(stdio: StdioEntry[], inherited: readonly number[], nullDescriptor: number): void {
-  for (const descriptor of inherited) {
-    while (stdio.length <= descriptor) stdio.push('ignore');
-    if (stdio[descriptor] === 'ignore') stdio[descriptor] = nullDescriptor;
-  }
 }

@@ -1,15 +1,17 @@
-import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { EgressSession } from '../egress/gateway.ts';
+import { pause } from '../lib/pause.ts';
 import type { Cgroup } from '../sandbox/cgroup.ts';
 import type { FilterArchitecture } from '../sandbox/syscalls.ts';
 import type { CheckedBind } from './bind-source.ts';
 import { bwrapArguments, firstProgram, needsHelper } from './bwrap-args.ts';
-import { type BwrapShape, closeFiles, countFiles, discardBwrap, streamOf, tellArguments, type WaitingBwrap } from './bwrap-process.ts';
+import { type BwrapShape, closeFiles, countFiles, discardBwrap, tellArguments, type WaitingBwrap } from './bwrap-process.ts';
 import { readyMark } from './bwrap-script.ts';
 import { takeListeners } from './netns-listeners.ts';
-import { hasEnded } from './process-handle.ts';
+import { hasEnded, type OuterProcess, streamOf, untilEnded } from './outer-process.ts';
+import { outputDrainTimeoutMs } from './process-handle.ts';
+import { commandLineOf, signalIfAlive } from './process-tree.ts';
 import { explainSandboxFailure } from './sandbox-failure.ts';
 import { descriptors, type SandboxPlan } from './sandbox-plan.ts';
 import type { SpareBwraps } from './spare-bwraps.ts';
@@ -29,7 +31,7 @@ export interface SandboxStart {
 
 /** A sandbox whose connector’s program runs, or is about to. */
 export interface StartedSandbox {
-  readonly child: ChildProcess;
+  readonly child: OuterProcess;
   /** The first process inside, by its number outside. When it ends, the kernel ends everything inside. */
   readonly innerPid: number;
   /** Holds bwrap and everything inside; undefined: this machine has none for us. */
@@ -48,7 +50,7 @@ export async function startSandbox(start: SandboxStart): Promise<StartedSandbox>
   const usesIpc = needsHelper(plan);
   const shape: BwrapShape = { firstProgram: firstProgram(plan), files: countFiles(words), usesIpc, carried };
   for (;;) {
-    const { bwrap, isSpare } = spares.take(shape);
+    const { bwrap, isSpare } = await spares.take(shape);
     try {
       return await bringUp(start, bwrap, async () => {
         try {
@@ -69,13 +71,14 @@ export async function startSandbox(start: SandboxStart): Promise<StartedSandbox>
   }
 }
 
-async function bringUp(start: SandboxStart, { child, cgroup, statusDescriptor }: WaitingBwrap, tell: () => Promise<void>) {
+async function bringUp(start: SandboxStart, { child, ipc, cgroup, statusDescriptor }: WaitingBwrap, tell: () => Promise<void>) {
   const { session, signal, connector } = start;
-  const listeners = session === undefined || !needsHelper(start.plan) ? undefined : takeListeners(child, session);
+  const listeners = session === undefined || ipc === undefined ? undefined : takeListeners(ipc, session);
   const releaseListeners = () => listeners?.close();
   const inner = readInnerPid(streamOf(child, statusDescriptor));
   const lastWords = readLastWords(child);
   const abort = () => child.kill('SIGKILL');
+  if (signal.aborted) abort();
   signal.addEventListener('abort', abort, { once: true });
   let fault: unknown;
   const ready = isReady(child);
@@ -86,20 +89,45 @@ async function bringUp(start: SandboxStart, { child, cgroup, statusDescriptor }:
       return false;
     },
   );
+  const settled = new AbortController();
+  const endRest = () => {
+    cgroup?.kill();
+    void inner.then(endOrphan);
+  };
+  const gone = whenGone(child, settled.signal, endRest);
   try {
     // What was killed may have become ready on its way to its end.
-    if ((await Promise.race([ready, told])) && !signal.aborted) {
+    if ((await Promise.race([ready, told, gone])) && !signal.aborted) {
       lastWords.leave();
       return { child, innerPid: await inner, cgroup, releaseListeners };
     }
   } finally {
     signal.removeEventListener('abort', abort);
+    settled.abort();
   }
   releaseListeners();
   abort();
   const [said] = await Promise.all([lastWords.said, told]);
+  endRest();
   signal.throwIfAborted();
   throw isGone(fault) ? explainSandboxFailure(connector, said) : fault;
+}
+
+/** False once bwrap has ended before the start was settled, its rest has been ended, and its pipes had the time to tell of it. */
+async function whenGone(child: OuterProcess, settled: AbortSignal, endRest: () => void): Promise<boolean> {
+  await untilEnded(child);
+  if (settled.aborted) return false;
+  endRest();
+  await pause(outputDrainTimeoutMs, settled);
+  return false;
+}
+
+/**
+ * The child of a bwrap that was killed before it had let go of it waits for that for ever, and holds our pipes. Where a cgroup counts it, that
+ * has ended it already.
+ */
+function endOrphan(pid: number): void {
+  if (commandLineOf(pid).includes(['', '--args', descriptors.arguments, '--', ''].join('\0'))) signalIfAlive(pid, 'SIGKILL');
 }
 
 /** Whether nothing went wrong but that the process had ended. */
@@ -108,9 +136,9 @@ function isGone(fault: unknown): boolean {
 }
 
 /** What it wrote to stderr, read once it has ended; `leave` leaves stderr to others. */
-function readLastWords(child: ChildProcess): { readonly said: Promise<string>; leave(): void } {
+function readLastWords(child: OuterProcess): { readonly said: Promise<string>; leave(): void } {
   let isLeft = false;
-  const read = async () => (isLeft ? '' : await text(streamOf(child, 2)).catch(() => ''));
+  const read = async () => (isLeft ? '' : await textWithin(streamOf(child, 2), outputDrainTimeoutMs));
   const said = new Promise<string>((resolve) => {
     if (child.pid === undefined || hasEnded(child)) resolve(read());
     // Within the event: right after it, Node throws away what nobody reads.
@@ -122,6 +150,14 @@ function readLastWords(child: ChildProcess): { readonly said: Promise<string>; l
       isLeft = true;
     },
   };
+}
+
+/** Empty when it does not end in time: somebody else holds it. */
+async function textWithin(stream: Socket, ms: number): Promise<string> {
+  const timer = setTimeout(() => stream.destroy(), ms);
+  return await text(stream)
+    .catch(() => '')
+    .finally(() => clearTimeout(timer));
 }
 
 /** bwrap writes JSON documents; the first has the pid of the first process inside. */
@@ -137,7 +173,7 @@ async function readInnerPid(status: Socket): Promise<number> {
 }
 
 /** Whether the script came to its last step; false: something ended before. */
-async function isReady(child: ChildProcess): Promise<boolean> {
+async function isReady(child: OuterProcess): Promise<boolean> {
   return await new Promise((resolve) => {
     const ready = streamOf(child, descriptors.ready);
     // A spare may have ended before anybody listened.

@@ -1,5 +1,24 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
+/** What a child must not get of them. */
+export interface InheritedDescriptors {
+  readonly inherited: readonly number[];
+  /** Open on /dev/null; covers each of them. */
+  readonly nullDescriptor: number;
+}
+
+export type StdioEntry = 'pipe' | 'ignore' | 'ipc' | number;
+
+/** The same stdio, in which none of the inherited descriptors is left. */
+export function coverInherited(stdio: readonly StdioEntry[], { inherited, nullDescriptor }: InheritedDescriptors): StdioEntry[] {
+  const covered = [...stdio];
+  for (const descriptor of inherited) {
+    while (covered.length <= descriptor) covered.push('ignore');
+    if (covered[descriptor] === 'ignore') covered[descriptor] = nullDescriptor;
+  }
+  return covered;
+}
+
 const closeOnExec = 0o2_000_000;
 
 /**

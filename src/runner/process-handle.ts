@@ -1,14 +1,14 @@
-import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type OuterProcess, streamOf, untilEnded } from './outer-process.ts';
 import type { ConnectorProcess, ProcessExit } from './runner.ts';
 
 /** How long output that a dead process left behind may still take to arrive, before our ends are closed. */
 export const outputDrainTimeoutMs = 500;
 
 export interface HandleOptions {
-  readonly child: ChildProcess;
+  readonly child: OuterProcess;
   readonly label: string;
   readonly terminate: () => void;
   readonly kill: () => void;
@@ -18,7 +18,7 @@ export interface HandleOptions {
 
 /** A child process, which may have ended already, as a ConnectorProcess. Its three streams are pipes. */
 export function handleOf({ child, label, terminate, kill, finish }: HandleOptions): ConnectorProcess {
-  const { stdin, stdout, stderr } = child as { stdin: Writable; stdout: Readable; stderr: Readable };
+  const [stdin, stdout, stderr] = [streamOf(child, 0), streamOf(child, 1), streamOf(child, 2)];
   // A broken pipe is a symptom; the exit says why.
   for (const stream of [stdin, stdout, stderr]) stream.on('error', () => {});
   let isOver = false;
@@ -28,8 +28,9 @@ export function handleOf({ child, label, terminate, kill, finish }: HandleOption
   // Listened for before anything is awaited: a process may end, and close its streams, in the same turn. Not the child's own `close`, which
   // waits for further pipes, too: one on which something is left that nobody reads never closes.
   const closed = Promise.all([stdout, stderr].map(untilClosed));
-  const exited = untilEnded(child).then(async (end) => {
+  const exited = untilEnded(child).then(async () => {
     isOver = true;
+    const end: EndOfChild = { exitCode: child.exitCode, signal: child.signalCode };
     const more = await finish();
     await Promise.race([closed, sleep(outputDrainTimeoutMs, undefined, { ref: false })]);
     for (const stream of [stdin, stdout, stderr]) stream.destroy();
@@ -41,16 +42,6 @@ export function handleOf({ child, label, terminate, kill, finish }: HandleOption
 interface EndOfChild {
   readonly exitCode: number | null;
   readonly signal: string | null;
-}
-
-/** Whether its exit has been told already: no event will tell of it again. */
-export function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
-  return exitCode !== null || signalCode !== null;
-}
-
-async function untilEnded(child: ChildProcess): Promise<EndOfChild> {
-  if (!hasEnded(child)) await new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  return { exitCode: child.exitCode, signal: child.signalCode };
 }
 
 async function untilClosed(stream: Readable): Promise<void> {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -46,6 +47,15 @@ export async function processStat(pid: number): Promise<{ state: string; parent:
   // The name, in parentheses, may hold spaces and parentheses.
   const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
   return fields && { state: fields[0] ?? 'X', parent: Number(fields[1]), startTicks: fields[19] ?? '' };
+}
+
+/** Its words, each with a NUL at its end; empty when it is gone. */
+export function commandLineOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  } catch {
+    return '';
+  }
 }
 
 function isGone(error: unknown): boolean {

@@ -4,8 +4,9 @@ import { type BindRequest, checkBind, checkReadOnlyPath } from './bind-source.ts
 import { type StartedSandbox, startSandbox } from './bwrap-start.ts';
 import { type CarriedBinds, createCarriedBinds } from './carried-binds.ts';
 import { breachOfExit, type LimitBreach } from './limit-breach.ts';
+import { hasEnded } from './outer-process.ts';
 import { commandOf, folderOf } from './plain-start.ts';
-import { endFromShellCode, handleOf, hasEnded } from './process-handle.ts';
+import { endFromShellCode, handleOf } from './process-handle.ts';
 import { processStat, signalIfAlive } from './process-tree.ts';
 import type { ConnectorProcess, ProcessExit, ProcessSpec } from './runner.ts';
 import type { NetworkPlan, SandboxPlan } from './sandbox-plan.ts';

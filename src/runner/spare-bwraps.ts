@@ -1,18 +1,19 @@
 import { type BwrapHost, type BwrapShape, closeFiles, discardBwrap, spawnBwrap, type WaitingBwrap } from './bwrap-process.ts';
+import { hasEnded } from './outer-process.ts';
 
 /** How long no sandbox must have been starting before a spare is made: its spawn would hold up those that are wanted now. */
 export const spareDelayMs = 10;
 
 /**
- * Bwraps that wait for their arguments, at most one of each shape, so that a start has neither to wait for a spawn (this process is
- * large, and copying its page tables takes milliseconds) nor for the kernel to move it into its cgroup (some 10 ms).
+ * Bwraps that wait for their arguments, at most one of each shape, so that a start has to wait neither for a spawn nor for the kernel
+ * to move it into its cgroup (some 10 ms).
  */
 export interface SpareBwraps {
   /**
    * One that waits, or else a new one. The caller says `started` once its start is over, whatever became of it.
-   * A spare may have ended just now, without our knowing yet.
+   * A spare may have ended just now, without our knowing yet. Rejects when none can be had; then there is no `started` to say.
    */
-  take(shape: BwrapShape): { readonly bwrap: WaitingBwrap; readonly isSpare: boolean };
+  take(shape: BwrapShape): Promise<{ readonly bwrap: WaitingBwrap; readonly isSpare: boolean }>;
   /** The start of this shape is over; the next one shall find a spare. */
   started(shape: BwrapShape): void;
   /** Ends all that still wait. */
@@ -26,6 +27,7 @@ export function createSpareBwraps(host: BwrapHost, { isKeeping }: { readonly isK
   let starting = 0;
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
+  let making = Promise.resolve();
 
   const drop = (key: string, spare: WaitingBwrap): void => {
     if (spares.get(key) !== spare) return;
@@ -34,33 +36,44 @@ export function createSpareBwraps(host: BwrapHost, { isKeeping }: { readonly isK
     void discardBwrap(spare);
   };
 
-  const make = (): void => {
-    for (const [key, shape] of wanted) {
-      if (spares.has(key)) continue;
-      // What goes wrong now will go wrong at the next start too, where somebody can be told.
-      const spare = trySpawn(host, shape);
-      if (spare === undefined) continue;
-      spares.set(key, spare);
-      spare.child.unref();
-      spare.child.channel?.unref();
-      spare.child.once('exit', () => drop(key, spare));
-      spare.joined.catch(() => drop(key, spare));
-    }
+  const make = async (): Promise<void> => {
+    await host.spawners.prepare();
+    const shapes = [...wanted].filter(([key]) => !spares.has(key));
     wanted.clear();
+    for (const [key, shape] of shapes) {
+      // What goes wrong now will go wrong at the next start too, where somebody can be told.
+      const spare = isClosed ? undefined : await trySpawn(host, shape);
+      if (spare !== undefined) keep(key, spare);
+    }
+  };
+
+  const keep = (key: string, spare: WaitingBwrap): void => {
+    spares.set(key, spare);
+    spare.child.unref();
+    spare.ipc?.channel?.unref();
+    spare.child.once('exit', () => drop(key, spare));
+    spare.joined.catch(() => drop(key, spare));
+    if (isClosed || hasEnded(spare.child)) drop(key, spare);
   };
 
   return {
-    take(shape) {
+    async take(shape) {
       const key = keyOf(shape);
       const spare = spares.get(key);
-      const bwrap = spare ?? spawnBwrap(host, shape);
-      starting++;
       clearTimeout(timer);
-      if (spare === undefined) return { bwrap, isSpare: false };
-      spares.delete(key);
-      spare.child.ref();
-      spare.child.channel?.ref();
-      return { bwrap, isSpare: true };
+      starting++;
+      if (spare !== undefined) {
+        spares.delete(key);
+        spare.child.ref();
+        spare.ipc?.channel?.ref();
+        return { bwrap: spare, isSpare: true };
+      }
+      try {
+        return { bwrap: await spawnBwrap(host, shape), isSpare: false };
+      } catch (error) {
+        starting--;
+        throw error;
+      }
     },
     started(shape) {
       starting--;
@@ -68,11 +81,14 @@ export function createSpareBwraps(host: BwrapHost, { isKeeping }: { readonly isK
       if (shape.carried.length === 0) wanted.set(keyOf(shape), shape);
       if (starting > 0 || isClosed || !isKeeping) return;
       clearTimeout(timer);
-      timer = setTimeout(make, spareDelayMs).unref();
+      timer = setTimeout(() => {
+        making = making.then(make);
+      }, spareDelayMs).unref();
     },
     async close() {
       isClosed = true;
       clearTimeout(timer);
+      await making;
       const left = [...spares.values()];
       spares.clear();
       for (const spare of left) closeFiles(spare);
@@ -86,10 +102,10 @@ function keyOf({ firstProgram, files, usesIpc, carried }: BwrapShape): string {
 }
 
 /** Undefined: not possible now. */
-function trySpawn(host: BwrapHost, shape: BwrapShape): WaitingBwrap | undefined {
+async function trySpawn(host: BwrapHost, shape: BwrapShape): Promise<WaitingBwrap | undefined> {
   let spare: WaitingBwrap | undefined;
   try {
-    spare = spawnBwrap(host, shape);
+    spare = await spawnBwrap(host, shape);
   } catch {
     return undefined;
   }

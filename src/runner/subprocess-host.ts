@@ -15,6 +15,7 @@ import { bwrapMissing } from './sandbox-failure.ts';
 import type { MachineLayout, NamespaceHelper } from './sandbox-plan.ts';
 import { findSandboxUser, type SandboxUser } from './sandbox-user.ts';
 import { createSpareBwraps, type SpareBwraps } from './spare-bwraps.ts';
+import { keepSpawner } from './spawner.ts';
 
 /** What all sandboxes of one runner share: found once, held until `close`. */
 export interface SubprocessHost {
@@ -54,7 +55,9 @@ export async function createSubprocessHost(options: SubprocessHostOptions): Prom
   const cgroups = limits === 'cgroup' ? await openCgroups(owner) : undefined;
   const inherited = findInheritedDescriptors();
   const nullDescriptor = openSync('/dev/null', 'r+');
-  const spares = createSpareBwraps({ bwrapPath, user, inherited, nullDescriptor, cgroups }, { isKeeping: keepsSpares });
+  const interpreter = helper ?? (existsSync('/usr/bin/perl') ? 'perl' : 'node');
+  const spawners = keepSpawner({ architecture, nullDescriptor }, { isWanted: keepsSpares && interpreter === 'perl' });
+  const spares = createSpareBwraps({ bwrapPath, user, inherited, nullDescriptor, cgroups, spawners }, { isKeeping: keepsSpares });
   return {
     spares,
     user,
@@ -62,12 +65,13 @@ export async function createSubprocessHost(options: SubprocessHostOptions): Prom
     node,
     architecture,
     filter: seccompFilter(architecture),
-    helper: readHelper(helper ?? (existsSync('/usr/bin/perl') ? 'perl' : 'node')),
+    helper: readHelper(interpreter),
     egress,
     cgroups,
     watch: createLimitWatch(),
     async close() {
       await spares.close();
+      await spawners.close();
       closeSync(nullDescriptor);
       if (cgroups !== undefined) await removeCgroups(cgroups, ({ runner }) => runner === owner.runner);
     },

@@ -20,7 +20,9 @@ export interface Cgroup {
   /** Moves a process, and so its later children, into it. Takes the kernel some 15 ms, in which the event loop goes on. */
   add(pid: number): Promise<void>;
   events(): CgroupEvents;
-  /** Removes it; its processes have ended or are ending. */
+  /** Kills whatever is in it now. */
+  kill(): void;
+  /** Removes it; its processes have ended or are ending, and what did not is killed. */
   remove(): Promise<void>;
 }
 
@@ -54,6 +56,7 @@ export function createCgroup(tree: CgroupTree, name: string): Cgroup {
       await Promise.all(unique.map((folder) => writeFile(join(folder, 'cgroup.procs'), String(pid))));
     },
     events: () => readCgroupEvents({ version: tree.version, memory: folders.get('memory'), pids: folders.get('pids') }),
+    kill: () => unique.forEach(killProcesses),
     remove: async () => {
       await Promise.all(unique.map(removeFolder));
     },
@@ -120,7 +123,10 @@ function counter(text: string, name: string): number {
 const removeTriesMax = 55;
 const removePauseMaxMs = 20;
 
-/** A cgroup can go once the kernel has done away with its last process, which takes it a millisecond or two after the exit. */
+/**
+ * A cgroup can go once the kernel has done away with its last process, which takes it a millisecond or two after the exit. One that does not
+ * end is an orphan: the child of a bwrap that was killed before it had let go of it waits for that for ever.
+ */
 async function removeFolder(folder: string): Promise<void> {
   for (let attempt = 0; attempt < removeTriesMax; attempt++) {
     try {
@@ -128,8 +134,17 @@ async function removeFolder(folder: string): Promise<void> {
       return;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+      killProcesses(folder);
       await sleep(Math.min(2 ** attempt, removePauseMaxMs));
     }
+  }
+}
+
+function killProcesses(folder: string): void {
+  try {
+    for (const pid of processesOf(folder)) process.kill(Number(pid), 'SIGKILL');
+  } catch {
+    // Gone meanwhile, the process or the cgroup.
   }
 }
 

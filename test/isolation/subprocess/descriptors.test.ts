@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
 import { hostileFolder, startHostile } from './hostile-folder.ts';
-import { waitForSpares } from './waiting-bwraps.ts';
+import { makeSpare, waitForSpares } from './waiting-bwraps.ts';
 
 const folder = hostileFolder();
 afterAll(() => folder[Symbol.dispose]());
@@ -20,20 +20,29 @@ it('descriptors that the proxy was born with do not reach a connector (attack 33
   });
   closeSync(secret);
   expect(status).toBe(0);
-  const { inherited, seen } = JSON.parse(stdout) as { inherited: number[]; seen: { what: string; outcome: string; detail: string }[] };
+  const { inherited, seen, hasSpawner } = JSON.parse(stdout) as {
+    inherited: number[];
+    seen: { what: string; outcome: string; detail: string }[];
+    hasSpawner: boolean;
+  };
+  expect(hasSpawner).toBe(true);
   expect(inherited).toEqual(expect.arrayContaining([40]));
   expect(seen.filter(({ outcome }) => outcome !== 'refused')).toEqual([]);
 });
 
-it('descriptors that a connector sends over its output do not stay in the proxy (attack 65)', async () => {
-  const runner = createSubprocessRunner();
-  const hostile = await startHostile({ runner, folder: folder.path });
-  await waitForSpares();
-  const before = readdirSync('/proc/self/fd').length;
-  await hostile.attack('send_descriptors', { count: 50 });
-  expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before + 2);
-  await runner.close();
-});
+it.each(['new', 'spare'])(
+  'descriptors that a connector in a %s bwrap sends over its output do not stay in the proxy (attack 65)',
+  async (bwrap) => {
+    const runner = createSubprocessRunner();
+    if (bwrap === 'spare') await makeSpare({ runner, folder: folder.path });
+    const hostile = await startHostile({ runner, folder: folder.path });
+    await waitForSpares();
+    const before = readdirSync('/proc/self/fd').length;
+    await hostile.attack('send_descriptors', { count: 50 });
+    expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before + 2);
+    await runner.close();
+  },
+);
 
 it('a data folder that is a link out of the connector’s folder is refused by name (attack 35)', async () => {
   symlinkSync('/etc', join(folder.path, 'data'));

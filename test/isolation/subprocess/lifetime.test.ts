@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { isRunning } from '../../../src/runner/process-tree.ts';
+import { commandLineOf, isRunning } from '../../../src/runner/process-tree.ts';
 import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
 import { hostileFolder, policy, startHostile } from './hostile-folder.ts';
 import { childCommands, waitForSpares } from './waiting-bwraps.ts';
@@ -19,6 +19,7 @@ describe.each(['SIGTERM', 'SIGKILL'] as const)('a proxy that gets %s while 20 co
     const [line] = (await once(proxy.stdout, 'data')) as [Buffer];
     const { pids, spares } = JSON.parse(line.toString()) as { pids: number[]; spares: number[] };
     expect(pids).toHaveLength(20);
+    expect(spares).toHaveLength(2);
     // Each has itself, a daemon that ignores SIGTERM, and the one that spins.
     const all = processesOfSandboxes(pids);
     expect(all.length).toBeGreaterThanOrEqual(60);
@@ -92,6 +93,29 @@ exec sleep 61
     await runner.close();
     expect(childCommands()).toEqual([]);
   });
+
+  // bubblewrap's child waits for its parent's word before it asks the kernel to end it with its parent.
+  it('whose bwrap is killed before it has let go of its child leaves neither, and holds up nobody', async () => {
+    const bwrapPath = join(folder.path, 'early-bwrap');
+    const script = `#!/bin/sh
+( trap '' TERM HUP; while :; do sleep 0.1; done ) &
+echo '{ "child-pid": '$!' }' >&6
+exec sleep 61
+`;
+    writeFileSync(bwrapPath, script, { mode: 0o755 });
+    const runner = createSubprocessRunner({ bwrapPath });
+    const abort = new AbortController();
+    const spec = { connector: 'x' as never, policy, source: { type: 'folder', folder: folder.path, command: ['true'] } } as const;
+    const started = runner.start({ ...spec, onNotice: () => {} }, abort.signal);
+    const failure = expect(started).rejects.toThrow('no longer needed');
+    await expect.poll(childCommands, { timeout: 5000 }).toContain(['sleep', '61', ''].join('\0'));
+    expect(processesWith(bwrapPath)).toHaveLength(1);
+    abort.abort(new Error('no longer needed'));
+    await failure;
+    await expect.poll(() => processesWith(bwrapPath), { timeout: 1000 }).toEqual([]);
+    await runner.close();
+    expect(cgroupsOf(process.pid)).toEqual([]);
+  });
 });
 
 async function startAndStop(): Promise<void> {
@@ -109,6 +133,11 @@ function processesOfSandboxes(pids: readonly number[]): readonly number[] {
     return [pid, ...below.flatMap(children)];
   };
   return pids.flatMap(children);
+}
+
+function processesWith(word: string): readonly string[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.filter((pid) => commandLineOf(Number(pid)).includes(word));
 }
 
 async function countRunning(pids: readonly number[]): Promise<number> {

@@ -24,7 +24,7 @@ exec /usr/bin/setpriv --reuid ${user} --regid ${user} --clear-groups "$@"
 
 /** The same attacks, with a proxy that is not root: no cgroups, no other user to run as. */
 describe.skipIf(process.getuid?.() !== 0)('as an ordinary user', () => {
-  it.each(['attacks', 'rules', 'limits', 'lifetime', 'descriptors', 'spare-bwraps'])(
+  it.each(['attacks', 'rules', 'limits', 'lifetime', 'descriptors', 'spare-bwraps', 'spawner'])(
     'the tests of %s hold too',
     (name) => {
       const vitest = [

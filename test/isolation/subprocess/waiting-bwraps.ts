@@ -3,16 +3,27 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Runner } from '../../../src/runner/runner.ts';
 import { startHostile } from './hostile-folder.ts';
 
-/** The bwraps that this process has spawned and that have started nothing yet. */
+/** The bwraps that this process, or its spawner, has spawned and that have started nothing yet. */
 export function waitingBwraps(): readonly number[] {
-  return childrenOf(process.pid).filter(
-    (pid) => readText(`/proc/${pid}/cmdline`).includes('bwrap\0--args') && childrenOf(pid).length === 0,
-  );
+  return spawned().filter((pid) => commandOf(pid).includes('bwrap\0--args') && childrenOf(pid).length === 0);
 }
 
-/** The command lines of this process’s children. */
+/** The command lines of what this process, or its spawner, has spawned. */
 export function childCommands(): readonly string[] {
-  return childrenOf(process.pid).map((pid) => readText(`/proc/${pid}/cmdline`));
+  return spawned().map(commandOf);
+}
+
+/** Spawners of the runners in this process. */
+export function spawnersOf(pid = process.pid): readonly number[] {
+  return childrenOf(pid).filter((child) => commandOf(child).includes('/spawner.pl'));
+}
+
+function spawned(): readonly number[] {
+  return [...childrenOf(process.pid), ...spawnersOf().flatMap(childrenOf)];
+}
+
+function commandOf(pid: number): string {
+  return readText(`/proc/${pid}/cmdline`);
 }
 
 /** Waits until the runner, of which one sandbox has started, has as many spares. */

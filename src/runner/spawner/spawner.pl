@@ -1,0 +1,168 @@
+# Spawns for the proxy, from a process so small that a fork costs little: to copy the page tables of a large one takes milliseconds in which
+# no other call goes on, and every page it writes afterwards faults. Lives as long as the proxy; without modules, see namespace-helper/prelude.pl.
+#
+# usage: spawner.pl SENDMSG SIGNALFD4 SIGPROCMASK PRCTL DUP3 DESCRIPTOR, which are numbers of system calls, and a descriptor of the proxy.
+# Reads lines:  spawn ID UID GID PIPES FILES WORDS   (lists have commas; - is nothing; words are in hex)
+#               kill ID SIGNAL
+# PIPES are the numbers that sockets have in the new process, FILES descriptors of the proxy that it gets at the numbers after those.
+# Tells over the channel that Node made, one line each:  {"id":1,"pipe":4} with our end of the socket, then {"id":1,"pid":4711}
+# or {"id":1,"error":"why"}; at the end {"id":1,"code":0} or {"id":1,"signal":9}; {"ready":true} when it is there.
+use strict;
+
+my ($sendmsg, $signalfd4, $sigprocmask, $prctl, $dup3, $trial) = @ARGV;
+my ($get_flags, $set_flags, $close_on_exec, $set_status, $nonblocking) = (1, 2, 1, 4, 0x800);
+my $proxy = getppid;
+my $channel_number = $ENV{NODE_CHANNEL_FD};
+%ENV = ();
+close_all_but($channel_number);
+open(my $channel, '+<&=', $channel_number) or die "no channel: $!\n";
+fcntl($channel, $set_flags, $close_on_exec) or die "channel: $!\n";
+# No end of a child may come between a look and a wait, so they come as something to read.
+my $child_signal = pack('Q', 1 << (17 - 1));
+mask_signals($child_signal);
+my $ends = ends_of_children();
+local $SIG{PIPE} = 'IGNORE';
+# Where this is not allowed, everything would fail later.
+file_of_proxy($trial);
+
+my (%ids, %pids);
+report('{"ready":true}');
+my $requests = '';
+while (1) {
+    my $ready = '';
+    vec($ready, fileno $_, 1) = 1 for *STDIN, $ends, $channel;
+    select($ready, undef, undef, undef) > 0 or next;
+    # Acknowledgements of Node, which nobody needs; the end of any means that the proxy is gone.
+    !vec($ready, fileno $channel, 1) or sysread($channel, my $ignored, 65536) or exit;
+    reap() if vec($ready, fileno $ends, 1);
+    next if !vec($ready, fileno *STDIN, 1);
+    sysread(STDIN, $requests, 65536, length $requests) or exit;
+    obey(split ' ', $1) while $requests =~ s/^([^\n]*)\n//;
+}
+
+sub obey {
+    my ($kind, $id, @words) = @_;
+    if ($kind eq 'spawn') { eval { spawn($id, @words); 1 } or report_error($id, $@) }
+    # Not reaped yet, so the number is still its own.
+    elsif (my $pid = $pids{$id}) { kill $words[0], $pid }
+}
+
+sub spawn {
+    my ($id, $uid, $gid, $pipes, $files, $words) = @_;
+    my @numbers = split /,/, $pipes;
+    my (@ours, @theirs);
+    for (@numbers) {
+        my ($af_unix, $sock_stream) = (1, 1);
+        socketpair(my $our, my $their, $af_unix, $sock_stream, 0) or die "socketpair: $!\n";
+        fcntl($our, $set_status, $nonblocking | 2) or die "nonblocking: $!\n";
+        push @ours, $our;
+        push @theirs, $their;
+    }
+    my @given = (@theirs, map { file_of_proxy($_) } $files eq '-' ? () : split /,/, $files);
+    my $first_file = $numbers[-1] + 1;
+    my @places = (@numbers, $first_file .. $first_file + @given - @theirs - 1);
+    my $parent = $$;
+    my $pid = fork;
+    defined $pid or die "fork: $!\n";
+    become($parent, $uid, $gid, \@given, \@places, map { pack 'H*', $_ } split /,/, $words, -1) if $pid == 0;
+    ($ids{$pid}, $pids{$id}) = ($id, $pid);
+    hand_over($ours[$_], qq({"cmd":"NODE_HANDLE","type":"net.Native","msg":{"id":$id,"pipe":$numbers[$_]}})) for 0 .. $#ours;
+    report(qq({"id":$id,"pid":$pid}));
+}
+
+# What the proxy was born with and has from nobody but its own parent.
+sub close_all_but {
+    my ($kept) = @_;
+    opendir(my $folder, '/proc/self/fd') or die "/proc/self/fd: $!\n";
+    my @numbers = grep { /\d/ && $_ > 2 && $_ != $kept } readdir $folder;
+    closedir $folder;
+    # One of them was the folder's.
+    # Out of scope, it is closed.
+    open(my $handle, '<&=', $_) for @numbers;
+}
+
+# What it was opened on; the new process gets a position of its own.
+sub file_of_proxy {
+    my ($number) = @_;
+    open(my $file, '<', "/proc/$proxy/fd/$number") or die "descriptor $number of the proxy: $!\n";
+    return $file;
+}
+
+# In the child: everything but its own descriptors closes with exec.
+sub become {
+    my ($parent, $uid, $gid, $given, $places, @program) = @_;
+    eval {
+        my ($duplicate_from, $above_all) = (1030, 256);
+        # Out of the way first: a place may be another one's number.
+        # A number for syscall(), not its digits: hence + 0.
+        my @copies = map { fcntl($_, $duplicate_from, $above_all) or die "dup: $!\n" } @$given;
+        syscall($dup3, $copies[$_], $places->[$_] + 0, 0) >= 0 or die "dup3: $!\n" for 0 .. $#copies;
+        become_user($uid, $gid) if $uid ne '-';
+        # Changing the user takes it away. Were the parent gone already, no signal would come.
+        my ($death_signal, $kill) = (1, 9);
+        syscall($prctl, $death_signal, $kill, 0, 0, 0) == 0 or die "prctl: $!\n";
+        getppid == $parent or die "the spawner is gone\n";
+        # Perl ignores the one about floating points.
+        @SIG{qw(PIPE FPE)} = ('DEFAULT') x 2;
+        mask_signals(pack('Q', 0));
+        exec { $program[0] } @program or die "$program[0]: $!\n";
+    };
+    my $message = "bulkhead: $@";
+    # Number 2 is its own by now, whatever Perl calls it.
+    syswrite(STDERR, $message);
+    exit 127;
+}
+
+sub become_user {
+    my ($uid, $gid) = @_;
+    $) = "$gid $gid";
+    $( = $gid;
+    ($<, $>) = ($uid, $uid);
+    die "still uid $<, $> and gid $(, $)\n" if $< != $uid || $> != $uid || $( ne "$gid $gid" || $) ne "$gid $gid";
+}
+
+sub reap {
+    sysread($ends, my $ignored, 4096);
+    while ((my $pid = waitpid(-1, 1)) > 0) {
+        my $id = delete $ids{$pid};
+        defined $id or next;
+        delete $pids{$id};
+        my ($signal, $code) = ($? & 127, $? >> 8);
+        report($signal ? qq({"id":$id,"signal":$signal}) : qq({"id":$id,"code":$code}));
+    }
+}
+
+sub ends_of_children {
+    my ($mask_bytes, $flags) = (8, 0x80000 | $nonblocking);
+    my $number = syscall($signalfd4, -1, $child_signal, $mask_bytes, $flags);
+    open(my $handle, '<&=', $number) or die "signalfd: $!\n";
+    return $handle;
+}
+
+sub mask_signals {
+    my ($mask) = @_;
+    my $set = 2;
+    syscall($sigprocmask, $set, $mask, 0, 8) == 0 or die "sigprocmask: $!\n";
+}
+
+sub report_error {
+    my ($id, $why) = @_;
+    $why =~ s/[^ -~]|["\\]/ /g;
+    report(qq({"id":$id,"error":"$why"}));
+}
+
+sub report {
+    my ($line) = @_;
+    syswrite($channel, "$line\n") == length($line) + 1 or exit;
+}
+
+# A line of Node's channel with a descriptor beside it; see namespace-helper/prelude.pl.
+sub hand_over {
+    my ($socket, $message) = @_;
+    my $line = "$message\n";
+    my ($control_length, $sol_socket, $scm_rights) = (20, 1, 1);
+    my $control = pack('Q i i i x4', $control_length, $sol_socket, $scm_rights, fileno $socket);
+    my $vector = pack('P Q', $line, length $line);
+    my $header = pack('Q L x4 P Q P Q i x4', 0, 0, $vector, 1, $control, length $control, 0);
+    syscall($sendmsg, fileno $channel, $header, 0) == length $line or exit;
+}

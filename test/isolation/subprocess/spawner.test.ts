@@ -1,0 +1,206 @@
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { hasEnded, type OuterProcess, streamOf } from '../../../src/runner/outer-process.ts';
+import { isRunning, processStat } from '../../../src/runner/process-tree.ts';
+import { type Spawner, type SpawnRequest, spawnerCalls, startSpawner } from '../../../src/runner/spawner.ts';
+import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
+import type { FilterArchitecture } from '../../../src/sandbox/syscalls.ts';
+import { hostileFolder, startHostile } from './hostile-folder.ts';
+import { makeSpare, spawnersOf, waitForSpares } from './waiting-bwraps.ts';
+
+const architecture = process.arch as FilterArchitecture;
+const isRoot = process.getuid?.() === 0;
+const nullDescriptor = openSync('/dev/null', 'r+');
+afterAll(() => closeSync(nullDescriptor));
+
+async function started(): Promise<Spawner> {
+  const spawner = await startSpawner({ architecture, nullDescriptor });
+  if (spawner === undefined) throw new Error('There is no spawner.');
+  return spawner;
+}
+
+const shell = (script: string, more: Partial<SpawnRequest> = {}): SpawnRequest => ({
+  program: ['/bin/sh', '-c', script],
+  user: undefined,
+  pipes: [0, 1, 2],
+  files: [],
+  ...more,
+});
+
+async function endOf(child: OuterProcess): Promise<readonly [number | null, string | null]> {
+  if (!hasEnded(child)) await new Promise<void>((resolve) => child.once('exit', resolve));
+  return [child.exitCode, child.signalCode];
+}
+
+const outputOf = (child: OuterProcess, descriptor = 1) => text(streamOf(child, descriptor) as Readable);
+
+describe('a process that the spawner made', () => {
+  let spawner: Spawner;
+  beforeEach(async () => {
+    spawner = await started();
+  });
+  afterEach(() => spawner.close());
+
+  it('has an empty environment, the root folder, no signal ignored or held back, and nothing but what it was given', async () => {
+    const script =
+      'readlink /proc/$$/cwd; tr "\\\\0" " " </proc/$$/environ; echo; ls /proc/$$/fd | tr "\\n" " "; echo; exec grep -E "^Sig(Blk|Ign)" /proc/self/status';
+    const child = await spawner.spawn(shell(script, { pipes: [0, 1, 2, 5], files: [nullDescriptor] }));
+    expect((await outputOf(child)).split('\n')).toEqual([
+      '/',
+      '',
+      '0 1 2 5 6 ',
+      expect.stringMatching(/^SigBlk:\t0+$/),
+      expect.stringMatching(/^SigIgn:\t0+$/),
+      '',
+    ]);
+  });
+
+  it('reads files of this process from their start, whatever was read of them here', async () => {
+    const file = openSync(import.meta.filename, 'r');
+    const before = readFileSync(file, 'utf8');
+    const child = await spawner.spawn(shell('cat <&3', { files: [file] }));
+    expect(await outputOf(child)).toBe(before);
+    closeSync(file);
+  });
+
+  it('tells how it ended', async () => {
+    expect(await endOf(await spawner.spawn(shell('exit 7')))).toEqual([7, null]);
+    expect(await endOf(await spawner.spawn(shell('kill -TERM $$')))).toEqual([null, 'SIGTERM']);
+  });
+
+  it('is killed on demand, and not again once its number may be another’s', async () => {
+    const child = await spawner.spawn(shell('trap "" TERM; echo there; exec sleep 61'));
+    await new Promise((resolve) => streamOf(child, 1).once('data', resolve));
+    child.kill('SIGTERM');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(hasEnded(child)).toBe(false);
+    child.kill('SIGKILL');
+    expect(await endOf(child)).toEqual([null, 'SIGKILL']);
+    child.kill('SIGKILL');
+    expect(await endOf(await spawner.spawn(shell('exit 1')))).toEqual([1, null]);
+  });
+
+  it('that cannot be run ends, and says why', async () => {
+    const child = await spawner.spawn({ ...shell(''), program: ['/nowhere/at all'] });
+    expect(await outputOf(child, 2)).toBe('bulkhead: /nowhere/at all: No such file or directory\n');
+    expect(await endOf(child)).toEqual([127, null]);
+  });
+
+  it('is refused when a file is not there, and takes no others with it', async () => {
+    const before = readdirSync('/proc/self/fd').length;
+    await expect(spawner.spawn(shell('', { files: [9999] }))).rejects.toThrow('descriptor 9999 of the proxy: No such file or directory');
+    expect(await endOf(await spawner.spawn(shell('exit 2')))).toEqual([2, null]);
+    await expect.poll(() => readdirSync('/proc/self/fd').length, { timeout: 5000 }).toBe(before);
+  });
+
+  it('gets words as they are, whatever is in them', async () => {
+    const words = ['', ' ', 'a\tb\nc', '-', ',', '"$(id)"', 'ü'];
+    const child = await spawner.spawn({ ...shell(''), program: ['/usr/bin/printf', '[%s]', ...words] });
+    expect(await outputOf(child)).toBe(words.map((word) => `[${word}]`).join(''));
+  });
+
+  it('is one of many at the same time, each with streams of its own, and nothing stays', async () => {
+    const before = readdirSync('/proc/self/fd').length;
+    const children = await Promise.all(Array.from({ length: 40 }, (_, index) => spawner.spawn(shell(`read line; echo "$line ${index}"`))));
+    children.forEach((child, index) => void streamOf(child, 0).end(`line ${index}\n`));
+    const outputs = await Promise.all(children.map((child) => outputOf(child)));
+    expect(outputs).toEqual(children.map((_, index) => `line ${index} ${index}\n`));
+    expect(await Promise.all(children.map(endOf))).toEqual(children.map(() => [0, null]));
+    await expect.poll(() => readdirSync('/proc/self/fd').length, { timeout: 5000 }).toBe(before);
+    expect(readdirSync(`/proc/${spawnersOf()[0]}/fd`).length).toBeLessThanOrEqual(6);
+  });
+
+  it.runIf(isRoot)('is of the user that it is to be, with no other group', async () => {
+    const child = await spawner.spawn(shell('id -u; id -g; id -G', { user: { name: 'x', uid: 4711, gid: 4712 } as never }));
+    expect(await outputOf(child)).toBe('4711\n4712\n4712\n');
+  });
+
+  it('ends with the spawner, though it would not by itself', async () => {
+    const child = await spawner.spawn(shell('trap "" TERM HUP INT; echo there; while :; do sleep 61; done'));
+    await new Promise((resolve) => streamOf(child, 1).once('data', resolve));
+    const asked = Promise.allSettled([0, 1].map(() => spawner.spawn(shell('exec sleep 61'))));
+    process.kill(spawnersOf()[0] as number, 'SIGKILL');
+    expect(await endOf(child)).toEqual([null, 'SIGKILL']);
+    expect(await isRunning(child.pid as number)).toBe(false);
+    await asked;
+    expect(spawner.hasEnded).toBe(true);
+    await expect(spawner.spawn(shell(''))).rejects.toThrow('the spawner has ended');
+  });
+});
+
+it('closing ends the spawner, what it has made, and leaves no descriptor', async () => {
+  const before = readdirSync('/proc/self/fd').length;
+  const spawner = await started();
+  const child = await spawner.spawn(shell('exec sleep 61'));
+  const [pid] = spawnersOf();
+  await spawner.close();
+  expect(await endOf(child)).toEqual([null, 'SIGKILL']);
+  expect(await processStat(pid as number)).toBeUndefined();
+  expect(await isRunning(child.pid as number)).toBe(false);
+  await expect.poll(() => readdirSync('/proc/self/fd').length, { timeout: 5000 }).toBeLessThanOrEqual(before);
+});
+
+it('there is none where it could not open files of this process', async () => {
+  expect(await startSpawner({ architecture, nullDescriptor: 9999 })).toBeUndefined();
+  expect(spawnersOf()).toEqual([]);
+});
+
+describe('a runner with a spawner', () => {
+  const folder = hostileFolder();
+  afterAll(() => folder[Symbol.dispose]());
+
+  it('has no bwrap in the group that a terminal interrupts, whoever spawned it', async () => {
+    const runner = createSubprocessRunner();
+    const outers: string[] = [];
+    for (let start = 0; start < 2; start++) {
+      const { process } = await startHostile({ runner, folder: folder.path });
+      outers.push(`${(await processStat(Number(process.label.split(' ')[1])))?.parent}`);
+      await waitForSpares();
+    }
+    expect(outers.map(groupOf)).not.toContain(groupOf(String(process.pid)));
+    expect(outers.map(groupOf)).toEqual([outers[0], String(spawnersOf()[0])]);
+    await runner.close();
+  });
+
+  it('that is killed tells the end of what that had made, goes on, and has another one afterwards', async () => {
+    const runner = createSubprocessRunner();
+    await makeSpare({ runner, folder: folder.path });
+    const lost = await startHostile({ runner, folder: folder.path });
+    const [spare] = await waitForSpares();
+    const [first] = spawnersOf();
+    expect(await parentOfOuter(lost.process.label)).toBe(first);
+    process.kill(first as number, 'SIGKILL');
+    const hostile = await startHostile({ runner, folder: folder.path });
+    expect(await lost.process.exited).toMatchObject({ exitCode: null, signal: 'SIGKILL' });
+    expect(await isRunning(spare as number)).toBe(false);
+    expect(await hostile.attack('scratch')).not.toEqual([]);
+    await waitForSpares();
+    const [second] = spawnersOf();
+    expect(second).not.toBe(first);
+    const third = await startHostile({ runner, folder: folder.path });
+    expect(await parentOfOuter(third.process.label)).toBe(second);
+    await runner.close();
+    expect(spawnersOf()).toEqual([]);
+  });
+});
+
+const headers = { x64: '/usr/include/x86_64-linux-gnu/asm/unistd_64.h', arm64: '/usr/include/asm-generic/unistd.h' } as const;
+
+it.each(['x64', 'arm64'] as const)('the numbers of %s are those of the kernel’s headers', (name) => {
+  if (!existsSync(headers[name])) return;
+  const text = readFileSync(headers[name], 'latin1');
+  const calls = ['sendmsg', 'signalfd4', 'rt_sigprocmask', 'prctl', 'dup3'];
+  expect(calls.map((call) => Number(new RegExp(`^#define __NR_${call}\\s+(\\d+)`, 'm').exec(text)?.[1]))).toEqual(spawnerCalls[name]);
+});
+
+/** The spawner of a sandbox, of whose first process inside the label has the number. */
+async function parentOfOuter(label: string): Promise<number | undefined> {
+  const outer = await processStat(Number(label.split(' ')[1]));
+  return (await processStat(outer?.parent ?? 0))?.parent;
+}
+
+function groupOf(pid: string): string | undefined {
+  return readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ')[2];
+}
