@@ -37,8 +37,8 @@ export interface SpawnerHost {
 export const spawnerCalls = { x64: [46, 289, 14, 157, 292], arm64: [211, 74, 135, 167, 24] } as const;
 
 const program = fileURLToPath(new URL('./spawner/spawner.pl', import.meta.url));
-/** How long Perl may take to be there; then this process goes on to spawn by itself. */
-const readyTimeoutMs = 5000;
+/** How long Perl may take to be there, and then to answer. One that took longer is killed, and this process spawns by itself. */
+export const spawnerWaits = { readyTimeoutMs: 5000, answerTimeoutMs: 5000 } as const;
 
 /** Undefined: it cannot be had here, for want of Perl or of the right to read this process’s descriptors. */
 export async function startSpawner(host: SpawnerHost): Promise<Spawner | undefined> {
@@ -51,8 +51,7 @@ export async function startSpawner(host: SpawnerHost): Promise<Spawner | undefin
     detached: true,
   });
   const spawner = new PerlSpawner(child);
-  if ((await settlesWithin(spawner.ready, readyTimeoutMs)) && !spawner.hasEnded) return spawner;
-  child.kill('SIGKILL');
+  if ((await settlesWithin(spawner.ready, spawnerWaits.readyTimeoutMs)) && !spawner.hasEnded) return spawner;
   await spawner.close();
   return undefined;
 }
@@ -74,7 +73,7 @@ interface Report {
 class PerlSpawner implements Spawner {
   readonly #child: ChildProcess;
   readonly #processes = new Map<number, SpawnedProcess>();
-  readonly #requested = new Map<number, PromiseWithResolvers<OuterProcess>>();
+  readonly #requested = new Map<number, PromiseWithResolvers<OuterProcess> & { readonly timer: NodeJS.Timeout }>();
   readonly #ended: Promise<unknown>;
   readonly #isReady = Promise.withResolvers<void>();
   #ids = 0;
@@ -102,7 +101,8 @@ class PerlSpawner implements Spawner {
     if (this.hasEnded) return Promise.reject(new Error('the spawner has ended'));
     const id = this.#ids++;
     const asked = Promise.withResolvers<OuterProcess>();
-    this.#requested.set(id, asked);
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), spawnerWaits.answerTimeoutMs);
+    this.#requested.set(id, { ...asked, timer });
     this.#processes.set(id, new SpawnedProcess((signal) => this.#say('kill', id, signal.replace('SIG', ''))));
     this.#child.channel?.ref();
     const { uid = '-', gid = '-' } = user ?? {};
@@ -112,8 +112,8 @@ class PerlSpawner implements Spawner {
 
   async close(): Promise<void> {
     this.#child.ref();
-    this.#child.stdin?.end();
-    if (this.#child.connected) this.#child.disconnect();
+    // Nothing of it need be saved, and it may be stopped.
+    this.#child.kill('SIGKILL');
     await this.#ended;
   }
 
@@ -147,6 +147,7 @@ class PerlSpawner implements Spawner {
   #settle(id: number): PromiseWithResolvers<OuterProcess> | undefined {
     const asked = this.#requested.get(id);
     this.#requested.delete(id);
+    clearTimeout(asked?.timer);
     return asked;
   }
 
@@ -160,7 +161,8 @@ class PerlSpawner implements Spawner {
     if (this.hasEnded) return;
     this.hasEnded = true;
     this.#isReady.resolve();
-    for (const [id, { reject }] of this.#requested) {
+    for (const [id, { reject, timer }] of this.#requested) {
+      clearTimeout(timer);
       this.#processes.get(id)?.abandon();
       this.#processes.delete(id);
       reject(new Error('the spawner has ended'));

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { hasEnded, type OuterProcess, streamOf } from '../../../src/runner/outer-process.ts';
 import { isRunning, processStat } from '../../../src/runner/process-tree.ts';
-import { type Spawner, type SpawnRequest, spawnerCalls, startSpawner } from '../../../src/runner/spawner.ts';
+import { type Spawner, type SpawnRequest, spawnerCalls, spawnerWaits, startSpawner } from '../../../src/runner/spawner.ts';
 import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
 import type { FilterArchitecture } from '../../../src/sandbox/syscalls.ts';
 import { hostileFolder, startHostile } from './hostile-folder.ts';
@@ -140,6 +140,24 @@ it('closing ends the spawner, what it has made, and leaves no descriptor', async
   expect(await processStat(pid as number)).toBeUndefined();
   expect(await isRunning(child.pid as number)).toBe(false);
   await expect.poll(() => readdirSync('/proc/self/fd').length, { timeout: 5000 }).toBeLessThanOrEqual(before);
+});
+
+it('one that does not answer in time is killed, and what waits for it is told', async () => {
+  const spawner = await started();
+  const child = await spawner.spawn(shell('exec sleep 61'));
+  process.kill(spawnersOf()[0] as number, 'SIGSTOP');
+  const began = performance.now();
+  await expect(spawner.spawn(shell(''))).rejects.toThrow('the spawner has ended');
+  expect(performance.now() - began).toBeGreaterThanOrEqual(spawnerWaits.answerTimeoutMs - 5);
+  expect(await endOf(child)).toEqual([null, 'SIGKILL']);
+  expect(spawnersOf()).toEqual([]);
+});
+
+it('one that is stopped is closed all the same', async () => {
+  const spawner = await started();
+  process.kill(spawnersOf()[0] as number, 'SIGSTOP');
+  await spawner.close();
+  expect(spawnersOf()).toEqual([]);
 });
 
 it('there is none where it could not open files of this process', async () => {
