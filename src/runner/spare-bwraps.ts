@@ -37,9 +37,9 @@ export function createSpareBwraps(host: BwrapHost, { isKeeping }: { readonly isK
   };
 
   const make = async (): Promise<void> => {
-    await host.spawners.prepare();
     const shapes = [...wanted].filter(([key]) => !spares.has(key));
     wanted.clear();
+    if (shapes.some(([, { usesIpc }]) => !usesIpc)) await host.spawners.prepare();
     for (const [key, shape] of shapes) {
       // What goes wrong now will go wrong at the next start too, where somebody can be told.
       const spare = isClosed ? undefined : await trySpawn(host, shape);
@@ -53,7 +53,7 @@ export function createSpareBwraps(host: BwrapHost, { isKeeping }: { readonly isK
     spare.ipc?.channel?.unref();
     spare.child.once('exit', () => drop(key, spare));
     spare.joined.catch(() => drop(key, spare));
-    if (isClosed || hasEnded(spare.child)) drop(key, spare);
+    if (hasEnded(spare.child)) drop(key, spare);
   };
 
   return {

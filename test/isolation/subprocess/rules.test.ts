@@ -6,7 +6,7 @@ import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
 import type { Hostile } from '../attacks.ts';
 import { evilFiles, type RuleScene, ruleAttacks, setRuleScene } from '../rule-attacks.ts';
 import { hostileFolder, startHostile } from './hostile-folder.ts';
-import { makeSpare, waitForSpares } from './waiting-bwraps.ts';
+import { makeSpare, spawnersOf, waitForSpares } from './waiting-bwraps.ts';
 
 const folder = hostileFolder();
 let scene: RuleScene;
@@ -34,6 +34,10 @@ describe.each(['perl', 'node'] as const)('a hostile connector with rules, its li
   });
   afterAll(async () => {
     await runner.close();
+  });
+
+  it('has no spawner started for it, which could not make its channel', () => {
+    expect(spawnersOf()).toEqual([]);
   });
 
   ruleAttacks({ scene: () => scene, hostile: () => hostile, notices, tag: helper, isRouted: helper === 'perl' });
