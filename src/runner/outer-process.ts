@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
+import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRunning } from './process-tree.ts';
 
@@ -35,6 +36,10 @@ export async function untilEnded(child: OuterProcess): Promise<void> {
 export function streamOf({ stdio }: OuterProcess, descriptor: number): Socket {
   return stdio[descriptor] as Socket;
 }
+
+export const signalNames: ReadonlyMap<number, NodeJS.Signals> = new Map(
+  Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]),
+);
 
 /** How often, and how many milliseconds apart, it is looked whether the kernel has done away with what lost its spawner. */
 const goneLooks = { max: 100, pauseMs: 10 } as const;

@@ -1,7 +1,6 @@
-import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type OuterProcess, streamOf, untilEnded } from './outer-process.ts';
+import { type OuterProcess, signalNames, streamOf, untilEnded } from './outer-process.ts';
 import type { ConnectorProcess, ProcessExit } from './runner.ts';
 
 /** How long output that a dead process left behind may still take to arrive, before our ends are closed. */
@@ -47,8 +46,6 @@ interface EndOfChild {
 async function untilClosed(stream: Readable): Promise<void> {
   if (!stream.closed) await new Promise<void>((resolve) => stream.once('close', () => resolve()));
 }
-
-const signalNames = new Map<number, string>(Object.entries(constants.signals).map(([name, number]) => [number, name]));
 
 /** A shell or a sandbox tells of a signal by 128 + its number. */
 export function endFromShellCode(exitCode: number | null): EndOfChild {

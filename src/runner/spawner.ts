@@ -1,11 +1,10 @@
 import { type ChildProcess, type SendHandle, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Socket } from 'node:net';
-import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { settlesWithin } from '../lib/pause.ts';
 import type { FilterArchitecture } from '../sandbox/syscalls.ts';
-import { type OuterProcess, SpawnedProcess } from './outer-process.ts';
+import { type OuterProcess, SpawnedProcess, signalNames } from './outer-process.ts';
 import type { SandboxUser } from './sandbox-user.ts';
 
 export interface SpawnRequest {
@@ -40,25 +39,35 @@ const program = fileURLToPath(new URL('./spawner/spawner.pl', import.meta.url));
 /** How long Perl may take to be there, and then to answer. One that took longer is killed, and this process spawns by itself. */
 export const spawnerWaits = { readyTimeoutMs: 5000, answerTimeoutMs: 5000 } as const;
 
-/** Undefined: it cannot be had here, for want of Perl or of the right to read this process’s descriptors. */
+/** Undefined: it cannot be had here, for want of Perl, of descriptors or memory, or of the right to read this process’s descriptors. */
 export async function startSpawner(host: SpawnerHost): Promise<Spawner | undefined> {
-  const numbers = [...spawnerCalls[host.architecture], host.nullDescriptor].map(String);
-  const child = spawn('/usr/bin/perl', [program, ...numbers], {
-    env: {},
-    cwd: '/',
-    stdio: ['pipe', 'ignore', 'ignore', 'ipc'],
-    // Not in the group that a terminal interrupts: what runs may end in peace.
-    detached: true,
-  });
+  const child = trySpawn(host);
+  if (child === undefined) return undefined;
   const spawner = new PerlSpawner(child);
   if ((await settlesWithin(spawner.ready, spawnerWaits.readyTimeoutMs)) && !spawner.hasEnded) return spawner;
   await spawner.close();
   return undefined;
 }
 
-const signalNames = new Map(
-  Object.entries(constants.signals).map(([name, number]) => [number as number | undefined, name as NodeJS.Signals]),
-);
+/** Node throws some failures, and tells of others in an event. */
+function trySpawn(host: SpawnerHost): ChildProcess | undefined {
+  try {
+    return spawnPerl(host);
+  } catch {
+    return undefined;
+  }
+}
+
+function spawnPerl({ architecture, nullDescriptor }: SpawnerHost): ChildProcess {
+  const numbers = [...spawnerCalls[architecture], nullDescriptor].map(String);
+  return spawn('/usr/bin/perl', [program, ...numbers], {
+    env: {},
+    cwd: '/',
+    stdio: ['pipe', 'ignore', 'ignore', 'ipc'],
+    // Not in the group that a terminal interrupts: what runs may end in peace.
+    detached: true,
+  });
+}
 
 interface Report {
   readonly ready?: true;
@@ -89,7 +98,8 @@ class PerlSpawner implements Spawner {
       () => {},
     );
     child.unref();
-    (child.stdin as Socket).unref();
+    // Without descriptors left, Node makes no streams.
+    (child.stdin as Socket | undefined)?.unref();
     child.channel?.unref();
   }
 
@@ -140,7 +150,7 @@ class PerlSpawner implements Spawner {
       this.#forget(id);
     } else {
       this.#forget(id);
-      process.end(report.code ?? null, signalNames.get(report.signal) ?? null);
+      process.end(report.code ?? null, signalNames.get(report.signal ?? 0) ?? null);
     }
   }
 

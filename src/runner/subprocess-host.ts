@@ -94,10 +94,11 @@ function findBwrap(candidates: readonly string[]): string {
   throw new ProxyError('sandbox_unavailable', `Connectors cannot be sandboxed: ${bwrapMissing}.`);
 }
 
-const helperFiles = { perl: './namespace-helper/prelude.pl', node: './namespace-helper/listen.mjs' } as const;
+const helperFiles = { perl: ['hand-over.pl', 'prelude.pl'], node: ['listen.mjs'] } as const;
 
 function readHelper(interpreter: NamespaceHelper['interpreter']): NamespaceHelper {
-  return { interpreter, program: readFileSync(new URL(helperFiles[interpreter], import.meta.url), 'utf8') };
+  const read = (name: string) => readFileSync(new URL(`./namespace-helper/${name}`, import.meta.url), 'utf8');
+  return { interpreter, program: helperFiles[interpreter].map(read).join('') };
 }
 
 const trialLimits: ResourceLimits = {

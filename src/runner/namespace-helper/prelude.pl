@@ -3,7 +3,8 @@
 # the connector's script. A socket keeps the namespace it was made in, so the proxy, elsewhere, accepts the connections itself.
 #
 # Perl, because perl-base is on every Debian and Ubuntu and starts in a few milliseconds; Node needs sixty. Without modules, because
-# they take longer to load than all the rest: addresses and messages come ready made from namespace-prelude.ts, in lines at the end.
+# they take longer to load than all the rest: addresses and messages come ready made from namespace-prelude.ts, in lines at the end. What
+# hand_over is, hand-over.pl says, which stands before.
 use strict;
 
 my ($channel_number, $sendmsg, $prctl, $capset, @program) = split ' ', <DATA>;
@@ -11,7 +12,7 @@ open(my $channel, '+<&=', $channel_number) or die "no IPC channel: $!\n";
 while (my $line = <DATA>) {
     my ($kind, @words) = split ' ', $line;
     if ($kind eq 'route') { add_route(@words) }
-    else { hand_over(listener(@words), $words[-1]) }
+    else { hand_over($sendmsg, $channel, listener(@words), $words[-1]) }
 }
 close($channel);
 # A user namespace would give its maker capabilities again; no connector needs one.
@@ -27,17 +28,6 @@ sub listener {
     bind($socket, pack('H*', $address)) or die "bind $address: $!\n";
     !$backlog or listen($socket, $backlog) or die "listen $address: $!\n";
     return $socket;
-}
-
-# A line of Node's channel with a descriptor beside it: msghdr and cmsghdr of sendmsg(2) and cmsg(3), in their 64 bit layout.
-sub hand_over {
-    my ($socket, $message) = @_;
-    my $line = "$message\n";
-    my ($control_length, $sol_socket, $scm_rights) = (20, 1, 1);
-    my $control = pack('Q i i i x4', $control_length, $sol_socket, $scm_rights, fileno $socket);
-    my $vector = pack('P Q', $line, length $line);
-    my $header = pack('Q L x4 P Q P Q i x4', 0, 0, $vector, 1, $control, length $control, 0);
-    syscall($sendmsg, fileno $channel, $header, 0) == length $line or die "sendmsg: $!\n";
 }
 
 # The message is a whole request of rtnetlink(7); the kernel answers with an error number, 0 for done.

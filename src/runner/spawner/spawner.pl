@@ -8,9 +8,10 @@
 # Tells over the channel that Node made, one line each:  {"id":1,"pipe":4} with our end of the socket, then {"id":1,"pid":4711}
 # or {"id":1,"error":"why"}; at the end {"id":1,"code":0} or {"id":1,"signal":9}; {"ready":true} when it is there.
 use strict;
+require $0 =~ s{[^/]*/[^/]*$}{namespace-helper/hand-over.pl}r;
 
 my ($sendmsg, $signalfd4, $sigprocmask, $prctl, $dup3, $trial) = @ARGV;
-my ($get_flags, $set_flags, $close_on_exec, $set_status, $nonblocking) = (1, 2, 1, 4, 0x800);
+my ($set_flags, $close_on_exec, $set_status, $nonblocking) = (2, 1, 4, 0x800);
 my $proxy = getppid;
 my $channel_number = $ENV{NODE_CHANNEL_FD};
 %ENV = ();
@@ -42,9 +43,8 @@ while (1) {
 
 sub obey {
     my ($kind, $id, @words) = @_;
-    if ($kind eq 'spawn') { eval { spawn($id, @words); 1 } or report_error($id, $@) }
-    # Not reaped yet, so the number is still its own.
-    elsif (my $pid = $pids{$id}) { kill $words[0], $pid }
+    if ($kind eq 'spawn') { eval { spawn($id, @words); 1 } or fail($id, $@) }
+    else { signal($id, @words) }
 }
 
 sub spawn {
@@ -66,7 +66,7 @@ sub spawn {
     defined $pid or die "fork: $!\n";
     become($parent, $uid, $gid, \@given, \@places, map { pack 'H*', $_ } split /,/, $words, -1) if $pid == 0;
     ($ids{$pid}, $pids{$id}) = ($id, $pid);
-    hand_over($ours[$_], qq({"cmd":"NODE_HANDLE","type":"net.Native","msg":{"id":$id,"pipe":$numbers[$_]}})) for 0 .. $#ours;
+    hand_over($sendmsg, $channel, $ours[$_], qq({"cmd":"NODE_HANDLE","type":"net.Native","msg":{"id":$id,"pipe":$numbers[$_]}})) for 0 .. $#ours;
     report(qq({"id":$id,"pid":$pid}));
 }
 
@@ -76,8 +76,7 @@ sub close_all_but {
     opendir(my $folder, '/proc/self/fd') or die "/proc/self/fd: $!\n";
     my @numbers = grep { /\d/ && $_ > 2 && $_ != $kept } readdir $folder;
     closedir $folder;
-    # One of them was the folder's.
-    # Out of scope, it is closed.
+    # The folder's is among them and gone; a handle that goes out of scope closes its descriptor.
     open(my $handle, '<&=', $_) for @numbers;
 }
 
@@ -94,8 +93,8 @@ sub become {
     eval {
         my ($duplicate_from, $above_all) = (1030, 256);
         # Out of the way first: a place may be another one's number.
-        # A number for syscall(), not its digits: hence + 0.
         my @copies = map { fcntl($_, $duplicate_from, $above_all) or die "dup: $!\n" } @$given;
+        # For syscall() a place must be a number, not its digits: hence + 0.
         syscall($dup3, $copies[$_], $places->[$_] + 0, 0) >= 0 or die "dup3: $!\n" for 0 .. $#copies;
         become_user($uid, $gid) if $uid ne '-';
         # Changing the user takes it away. Were the parent gone already, no signal would come.
@@ -145,8 +144,16 @@ sub mask_signals {
     syscall($sigprocmask, $set, $mask, 0, 8) == 0 or die "sigprocmask: $!\n";
 }
 
-sub report_error {
+# Not reaped yet, so the number is still its own.
+sub signal {
+    my ($id, $name) = @_;
+    kill $name, $pids{$id} if $pids{$id};
+}
+
+# It may have come to a process before its sockets could be passed on, for which nobody will ask.
+sub fail {
     my ($id, $why) = @_;
+    signal($id, 'KILL');
     $why =~ s/[^ -~]|["\\]/ /g;
     report(qq({"id":$id,"error":"$why"}));
 }
@@ -154,15 +161,4 @@ sub report_error {
 sub report {
     my ($line) = @_;
     syswrite($channel, "$line\n") == length($line) + 1 or exit;
-}
-
-# A line of Node's channel with a descriptor beside it; see namespace-helper/prelude.pl.
-sub hand_over {
-    my ($socket, $message) = @_;
-    my $line = "$message\n";
-    my ($control_length, $sol_socket, $scm_rights) = (20, 1, 1);
-    my $control = pack('Q i i i x4', $control_length, $sol_socket, $scm_rights, fileno $socket);
-    my $vector = pack('P Q', $line, length $line);
-    my $header = pack('Q L x4 P Q P Q i x4', 0, 0, $vector, 1, $control, length $control, 0);
-    syscall($sendmsg, fileno $channel, $header, 0) == length $line or exit;
 }

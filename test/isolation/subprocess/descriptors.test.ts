@@ -3,6 +3,7 @@ import { chmodSync, closeSync, cpSync, mkdtempSync, openSync, readdirSync, readF
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
+import { commandLineOf } from '../../../src/runner/process-tree.ts';
 import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
 import { hostileFolder, startHostile } from './hostile-folder.ts';
 import { makeSpare, waitForSpares } from './waiting-bwraps.ts';
@@ -95,17 +96,9 @@ it('the arguments of the sandbox do not show in the list of processes', async ()
   await startHostile({ runner, folder: folder.path, changes: { environment: { TOKEN: 'not-to-be-seen' } } });
   const text = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .map((pid) => readText(`/proc/${pid}/cmdline`).replaceAll('\0', ' '))
+    .map((pid) => commandLineOf(Number(pid)).replaceAll('\0', ' '))
     .join('\n');
   expect(text).toContain('bwrap --args 4');
   expect(text).not.toContain('not-to-be-seen');
   await runner.close();
 });
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch {
-    return '';
-  }
-}

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -74,49 +75,35 @@ describe('a connector that ends by itself', () => {
 
   // A proxy that was stopped just then waited for ever for an exit that it had seen already.
   it('that becomes ready after its abort, and the end of its bwrap, is over all the same', async () => {
-    const bwrapPath = join(folder.path, 'outlived-bwrap');
     // What is inside comes a moment after bwrap's end to what it was about to do.
-    const script = `#!/bin/sh
-( while kill -0 $$ 2>&-; do sleep 0.01; done; sleep 0.2; printf r >&5; sleep 0.2 ) &
-echo '{ "child-pid": '$!' }' >&6
-exec sleep 61
-`;
-    writeFileSync(bwrapPath, script, { mode: 0o755 });
-    const runner = createSubprocessRunner({ bwrapPath });
-    const abort = new AbortController();
-    const spec = { connector: 'x' as never, policy, source: { type: 'folder', folder: folder.path, command: ['true'] } } as const;
-    const started = runner.start({ ...spec, onNotice: () => {} }, abort.signal);
-    const failure = expect(started).rejects.toThrow('no longer needed');
-    await expect.poll(childCommands, { timeout: 5000 }).toContain(['sleep', '61', ''].join('\0'));
-    abort.abort(new Error('no longer needed'));
-    await failure;
-    await runner.close();
+    await giveUpStart('( while kill -0 $$ 2>&-; do sleep 0.01; done; sleep 0.2; printf r >&5; sleep 0.2 ) &');
     expect(childCommands()).toEqual([]);
   });
 
   // bubblewrap's child waits for its parent's word before it asks the kernel to end it with its parent.
   it('whose bwrap is killed before it has let go of its child leaves neither, and holds up nobody', async () => {
-    const bwrapPath = join(folder.path, 'early-bwrap');
-    const script = `#!/bin/sh
-( trap '' TERM HUP; while :; do sleep 0.1; done ) &
-echo '{ "child-pid": '$!' }' >&6
-exec sleep 61
-`;
-    writeFileSync(bwrapPath, script, { mode: 0o755 });
-    const runner = createSubprocessRunner({ bwrapPath });
-    const abort = new AbortController();
-    const spec = { connector: 'x' as never, policy, source: { type: 'folder', folder: folder.path, command: ['true'] } } as const;
-    const started = runner.start({ ...spec, onNotice: () => {} }, abort.signal);
-    const failure = expect(started).rejects.toThrow('no longer needed');
-    await expect.poll(childCommands, { timeout: 5000 }).toContain(['sleep', '61', ''].join('\0'));
-    expect(processesWith(bwrapPath)).toHaveLength(1);
-    abort.abort(new Error('no longer needed'));
-    await failure;
+    const bwrapPath = await giveUpStart("( trap '' TERM HUP; while :; do sleep 0.1; done ) &");
     await expect.poll(() => processesWith(bwrapPath), { timeout: 1000 }).toEqual([]);
-    await runner.close();
     expect(cgroupsOf(process.pid)).toEqual([]);
   });
 });
+
+/** Gives a start up while its bwrap, of which the script makes the child, waits for ever. */
+async function giveUpStart(childScript: string): Promise<string> {
+  const bwrapPath = join(folder.path, `bwrap-${randomUUID()}`);
+  const script = ['#!/bin/sh', childScript, `echo '{ "child-pid": '$!' }' >&6`, 'exec sleep 61', ''].join('\n');
+  writeFileSync(bwrapPath, script, { mode: 0o755 });
+  const runner = createSubprocessRunner({ bwrapPath });
+  const abort = new AbortController();
+  const spec = { connector: 'x' as never, policy, source: { type: 'folder', folder: folder.path, command: ['true'] } } as const;
+  const failure = expect(runner.start({ ...spec, onNotice: () => {} }, abort.signal)).rejects.toThrow('no longer needed');
+  await expect.poll(childCommands, { timeout: 5000 }).toContain(['sleep', '61', ''].join('\0'));
+  expect(processesWith(bwrapPath)).toHaveLength(1);
+  abort.abort(new Error('no longer needed'));
+  await failure;
+  await runner.close();
+  return bwrapPath;
+}
 
 async function startAndStop(): Promise<void> {
   const runner = createSubprocessRunner();

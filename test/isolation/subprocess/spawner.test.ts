@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { hasEnded, type OuterProcess, streamOf } from '../../../src/runner/outer-process.ts';
+import { hasEnded, type OuterProcess, streamOf, untilEnded } from '../../../src/runner/outer-process.ts';
 import { isRunning, processStat } from '../../../src/runner/process-tree.ts';
 import { type Spawner, type SpawnRequest, spawnerCalls, spawnerWaits, startSpawner } from '../../../src/runner/spawner.ts';
 import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
@@ -30,7 +32,7 @@ const shell = (script: string, more: Partial<SpawnRequest> = {}): SpawnRequest =
 });
 
 async function endOf(child: OuterProcess): Promise<readonly [number | null, string | null]> {
-  if (!hasEnded(child)) await new Promise<void>((resolve) => child.once('exit', resolve));
+  await untilEnded(child);
   return [child.exitCode, child.signalCode];
 }
 
@@ -157,6 +159,31 @@ it('one that is stopped is closed all the same', async () => {
   const spawner = await started();
   process.kill(spawnersOf()[0] as number, 'SIGSTOP');
   await spawner.close();
+  expect(spawnersOf()).toEqual([]);
+});
+
+it('there is none where Perl does not come up in time, and it is ended', async () => {
+  const began = performance.now();
+  const starting = startSpawner({ architecture, nullDescriptor });
+  let [pid] = spawnersOf();
+  // From the exec on; nothing that it tells is read before.
+  while (pid === undefined) [pid] = spawnersOf();
+  process.kill(pid, 'SIGSTOP');
+  expect(await starting).toBeUndefined();
+  expect(performance.now() - began).toBeGreaterThanOrEqual(spawnerWaits.readyTimeoutMs - 5);
+  expect(spawnersOf()).toEqual([]);
+});
+
+it('there is none, and no harm, where no descriptor is left', async () => {
+  // Nothing can be started without one, so what gives them back is started before.
+  const prlimit = `/usr/bin/prlimit --pid ${process.pid} --nofile`;
+  const script = `old=$(${prlimit} --noheadings --output SOFT | tr -d ' '); ${prlimit}=3: && echo; read line; exec ${prlimit}=$old:`;
+  const limited = spawn('/bin/sh', ['-c', script]);
+  await once(limited.stdout, 'data');
+  const spawner = await startSpawner({ architecture, nullDescriptor });
+  limited.stdin.end('\n');
+  await once(limited, 'exit');
+  expect(spawner).toBeUndefined();
   expect(spawnersOf()).toEqual([]);
 });
 

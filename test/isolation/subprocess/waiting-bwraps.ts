@@ -1,29 +1,26 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { commandLineOf } from '../../../src/runner/process-tree.ts';
 import type { Runner } from '../../../src/runner/runner.ts';
 import { startHostile } from './hostile-folder.ts';
 
 /** The bwraps that this process, or its spawner, has spawned and that have started nothing yet. */
 export function waitingBwraps(): readonly number[] {
-  return spawned().filter((pid) => commandOf(pid).includes('bwrap\0--args') && childrenOf(pid).length === 0);
+  return spawned().filter((pid) => commandLineOf(pid).includes('bwrap\0--args') && childrenOf(pid).length === 0);
 }
 
 /** The command lines of what this process, or its spawner, has spawned. */
 export function childCommands(): readonly string[] {
-  return spawned().map(commandOf);
+  return spawned().map(commandLineOf);
 }
 
 /** Spawners of the runners in this process. */
 export function spawnersOf(pid = process.pid): readonly number[] {
-  return childrenOf(pid).filter((child) => commandOf(child).includes('/spawner.pl'));
+  return childrenOf(pid).filter((child) => commandLineOf(child).includes('/spawner.pl'));
 }
 
 function spawned(): readonly number[] {
   return [...childrenOf(process.pid), ...spawnersOf().flatMap(childrenOf)];
-}
-
-function commandOf(pid: number): string {
-  return readText(`/proc/${pid}/cmdline`);
 }
 
 /** Waits until the runner, of which one sandbox has started, has as many spares. */
