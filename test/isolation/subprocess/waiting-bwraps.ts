@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { commandLineOf } from '../../../src/runner/process-tree.ts';
 import type { Runner } from '../../../src/runner/runner.ts';
@@ -30,7 +30,18 @@ export async function waitForSpares(count = 1): Promise<readonly number[]> {
     if (performance.now() > end) throw new Error(`There are ${waitingBwraps().length} bwraps that wait, not ${count}.`);
     await sleep(20);
   }
+  await untilDescriptorsRest();
   return waitingBwraps();
+}
+
+/** A process of the spawner is there before our ends of its sockets are: whoever counts descriptors must not count amid them. */
+async function untilDescriptorsRest(): Promise<void> {
+  const count = () => readdirSync('/proc/self/fd').length;
+  for (let [before, same] = [count(), 0]; same < 3; ) {
+    await sleep(20);
+    same = count() === before ? same + 1 : 0;
+    before = count();
+  }
 }
 
 /** Has the runner make a spare of the shape that these options need. */
