@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { closeSync } from 'node:fs';
 import { type Cgroup, type CgroupTree, createCgroup } from '../sandbox/cgroup.ts';
@@ -9,7 +9,7 @@ import { coverInherited, type InheritedDescriptors, type StdioEntry } from './in
 import { hasEnded, type OuterProcess, streamOf, untilEnded } from './outer-process.ts';
 import { descriptors } from './sandbox-plan.ts';
 import type { SandboxUser } from './sandbox-user.ts';
-import type { SpawnerKeeper } from './spawner.ts';
+import { pipeBytes, type SpawnerKeeper } from './spawner.ts';
 import { fillFile, unlinkedFile } from './unlinked-file.ts';
 
 /** What all bwraps of one runner have in common. */
@@ -34,8 +34,6 @@ export interface BwrapShape {
 /** A bwrap that waits for its arguments, in a cgroup of its own: nothing of a connector is in it yet. */
 export interface WaitingBwrap {
   readonly child: OuterProcess;
-  /** The same, where it has a channel of Node’s. */
-  readonly ipc: ChildProcess | undefined;
   readonly cgroup: Cgroup | undefined;
   /** Settles once it is in its cgroup; rejects with ESRCH when it ended before. */
   readonly joined: Promise<void>;
@@ -51,14 +49,14 @@ export async function spawnBwrap(host: BwrapHost, shape: BwrapShape): Promise<Wa
   try {
     while (own.length < shape.files) own.push(unlinkedFile());
     const command = commandOf(host, shape);
-    const { child, ipc, statusDescriptor, handed } = (await spawnApart(host, shape, command, own)) ?? spawnHere(host, shape, command, own);
+    const { child, statusDescriptor, handed } = (await spawnApart(host, shape, command, own)) ?? spawnHere(host, shape, command, own);
     // A pipe whose other end died, and a spawn that failed: the exit, or who waits for it to be ready, tells it.
     child.on('error', () => {});
     for (const stream of child.stdio) (stream as OuterStream)?.on('error', () => {});
     const joined = child.pid === undefined ? Promise.resolve() : (cgroup?.add(child.pid) ?? Promise.resolve());
     joined.catch(() => {});
     const files = own.map((descriptor, index) => ({ own: descriptor, handed: handed[index] as number }));
-    return { child, ipc, cgroup, joined, statusDescriptor, files };
+    return { child, cgroup, joined, statusDescriptor, files };
   } catch (error) {
     for (const descriptor of own) closeSync(descriptor);
     void cgroup?.remove();
@@ -74,7 +72,7 @@ interface Command {
   readonly user: SandboxUser | undefined;
 }
 
-interface SpawnedBwrap extends Pick<WaitingBwrap, 'child' | 'ipc' | 'statusDescriptor'> {
+interface SpawnedBwrap extends Pick<WaitingBwrap, 'child' | 'statusDescriptor'> {
   readonly handed: readonly number[];
 }
 
@@ -84,6 +82,14 @@ function commandOf({ bwrapPath, user }: BwrapHost, { firstProgram, carried }: Bw
   return { words: carryCommand(carried, user, bwrap), user: undefined };
 }
 
+const ownPipes = [
+  { number: 0, direction: 'input', bytes: pipeBytes.message },
+  { number: 1, direction: 'output', bytes: pipeBytes.message },
+  { number: 2, direction: 'output' },
+  { number: descriptors.arguments, direction: 'input' },
+  { number: descriptors.ready, direction: 'output' },
+] as const;
+
 /** By the spawner; undefined: it is not there, or cannot. */
 async function spawnApart(
   host: BwrapHost,
@@ -91,13 +97,14 @@ async function spawnApart(
   command: Command,
   files: readonly number[],
 ): Promise<SpawnedBwrap | undefined> {
-  const spawner = host.spawners.current();
-  if (spawner === undefined || shape.usesIpc) return undefined;
+  const spawner = await host.spawners.current();
+  if (spawner === undefined) return undefined;
   const statusDescriptor = descriptors.firstFree;
-  const pipes = [0, 1, 2, descriptors.arguments, descriptors.ready, statusDescriptor];
+  const channel = shape.usesIpc ? descriptors.ipc : undefined;
+  const pipes = [...ownPipes, { number: statusDescriptor, direction: 'output' }] as const;
   try {
-    const child = await spawner.spawn({ program: command.words, user: command.user, pipes, files });
-    return { child, ipc: undefined, statusDescriptor, handed: files.map((_, index) => statusDescriptor + 1 + index) };
+    const child = await spawner.spawn({ program: command.words, user: command.user, owner: host.user, pipes, channel, files });
+    return { child, statusDescriptor, handed: files.map((_, index) => statusDescriptor + 1 + index) };
   } catch {
     return undefined;
   }
@@ -121,7 +128,7 @@ function spawnHere(host: BwrapHost, { usesIpc }: BwrapShape, { words, user }: Co
     detached: true,
     ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
   });
-  return { child, ipc: usesIpc ? child : undefined, statusDescriptor, handed };
+  return { child, statusDescriptor, handed };
 }
 
 /** Ends the waiting: the sandbox is made of these words. Their contents are as many as the files it was spawned with. */

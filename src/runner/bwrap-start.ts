@@ -71,9 +71,9 @@ export async function startSandbox(start: SandboxStart): Promise<StartedSandbox>
   }
 }
 
-async function bringUp(start: SandboxStart, { child, ipc, cgroup, statusDescriptor }: WaitingBwrap, tell: () => Promise<void>) {
+async function bringUp(start: SandboxStart, { child, cgroup, statusDescriptor }: WaitingBwrap, tell: () => Promise<void>) {
   const { session, signal, connector } = start;
-  const listeners = session === undefined || ipc === undefined ? undefined : takeListeners(ipc, session);
+  const listeners = session && takeListeners(child, session);
   const releaseListeners = () => listeners?.close();
   const inner = readInnerPid(streamOf(child, statusDescriptor));
   const lastWords = readLastWords(child);

@@ -1,7 +1,7 @@
-import type { ChildProcess } from 'node:child_process';
 import { Socket as DatagramSocket, type RemoteInfo } from 'node:dgram';
 import { Server, type Socket } from 'node:net';
 import type { EgressSession } from '../egress/gateway.ts';
+import type { OuterProcess } from './outer-process.ts';
 
 /** Connections of one listener at once. Without a cap one connector could take every descriptor of the proxy. */
 export const connectionsMax = 64;
@@ -13,8 +13,8 @@ export interface NetnsListeners {
   close(): void;
 }
 
-/** Takes the listening sockets that the namespace helper sends over the child’s IPC channel, and serves them with the session. */
-export function takeListeners(child: ChildProcess, session: EgressSession): NetnsListeners {
+/** Takes the listening sockets that the namespace helper sends over the child’s channel, and serves them with the session. */
+export function takeListeners(child: OuterProcess, session: EgressSession): NetnsListeners {
   const taken: { close(): void }[] = [];
   let isClosed = false;
   child.on('message', (message, handle) => {
@@ -27,7 +27,7 @@ export function takeListeners(child: ChildProcess, session: EgressSession): Netn
     close() {
       isClosed = true;
       for (const listener of taken.splice(0)) listener.close();
-      if (child.connected) child.disconnect();
+      if (child.connected) child.disconnect?.();
     },
   };
 }

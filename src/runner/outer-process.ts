@@ -16,7 +16,13 @@ export interface OuterProcess {
   /** Does nothing once it has ended. */
   kill(signal: NodeJS.Signals): unknown;
   on(event: 'error' | 'exit', listener: () => void): unknown;
+  /** What was sent over its channel, if it has one. */
+  on(event: 'message', listener: (message: unknown, handle: unknown) => void): unknown;
   once(event: 'error' | 'exit', listener: () => void): unknown;
+  /** Of a channel of Node’s. A spawner’s process has that of the spawner. */
+  readonly channel?: { ref(): void; unref(): void } | null | undefined;
+  readonly connected?: boolean;
+  disconnect?(): void;
   /** Whether it keeps this process alive; its streams do in any case. */
   ref(): void;
   unref(): void;
@@ -72,7 +78,7 @@ export class SpawnedProcess extends EventEmitter implements OuterProcess {
   end(exitCode: number | null, signal: NodeJS.Signals | null): void {
     this.exitCode = exitCode;
     this.signalCode = signal;
-    this.stdio[0]?.destroy();
+    for (const stream of this.stdio) if (!stream?.readable) stream?.destroy();
     this.emit('exit', exitCode, signal);
     // As Node does it with its own: what nobody reads would never close. Not before those who wait for its start have looked.
     setImmediate(() => {

@@ -39,7 +39,6 @@ export function createSpareBwraps(host: BwrapHost, { isKeeping }: { readonly isK
   const make = async (): Promise<void> => {
     const shapes = [...wanted].filter(([key]) => !spares.has(key));
     wanted.clear();
-    if (shapes.some(([, { usesIpc }]) => !usesIpc)) await host.spawners.prepare();
     for (const [key, shape] of shapes) {
       // What goes wrong now will go wrong at the next start too, where somebody can be told.
       const spare = isClosed ? undefined : await trySpawn(host, shape);
@@ -50,7 +49,7 @@ export function createSpareBwraps(host: BwrapHost, { isKeeping }: { readonly isK
   const keep = (key: string, spare: WaitingBwrap): void => {
     spares.set(key, spare);
     spare.child.unref();
-    spare.ipc?.channel?.unref();
+    spare.child.channel?.unref();
     spare.child.once('exit', () => drop(key, spare));
     spare.joined.catch(() => drop(key, spare));
     if (hasEnded(spare.child)) drop(key, spare);
@@ -65,7 +64,7 @@ export function createSpareBwraps(host: BwrapHost, { isKeeping }: { readonly isK
       if (spare !== undefined) {
         spares.delete(key);
         spare.child.ref();
-        spare.ipc?.channel?.ref();
+        spare.child.channel?.ref();
         return { bwrap: spare, isSpare: true };
       }
       try {

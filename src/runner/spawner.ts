@@ -4,24 +4,42 @@ import { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { settlesWithin } from '../lib/pause.ts';
 import type { FilterArchitecture } from '../sandbox/syscalls.ts';
-import { type OuterProcess, SpawnedProcess, signalNames } from './outer-process.ts';
+import { SpawnedProcess, signalNames } from './outer-process.ts';
 import type { SandboxUser } from './sandbox-user.ts';
 
 export interface SpawnRequest {
   readonly program: readonly string[];
+  /** Whom it runs as; undefined: as this process. */
   readonly user: SandboxUser | undefined;
-  /** Numbers, ascending, at which it has sockets whose other ends are ours. */
-  readonly pipes: readonly number[];
+  /** Who may open its pipes by their names in /proc; undefined: this process’s user. */
+  readonly owner: SandboxUser | undefined;
+  readonly pipes: readonly PipePlan[];
+  /** Number at which it has a socket for prelude.pl, whose listeners the process tells of as messages. */
+  readonly channel?: number | undefined;
   /** Descriptors of ours that it has at the numbers after those, for reading from their start. */
   readonly files: readonly number[];
 }
+
+export interface PipePlan {
+  /** Its number in the new process. */
+  readonly number: number;
+  readonly direction: 'input' | 'output';
+  /** What it holds until its other end is read; default `pipeBytes.other`. */
+  readonly bytes?: number;
+}
+
+/**
+ * `message` is the most that Linux gives to users by default (fs.pipe-max-size): what holds a large body whole costs the fewest wake-ups.
+ * `other` is its default. Whose pipes hold 64 MiB together already (fs.pipe-user-pages-soft), gets sockets instead.
+ */
+export const pipeBytes = { message: 2 ** 20, other: 2 ** 16 } as const;
 
 /** A small process that spawns in place of this one; see spawner/spawner.pl. */
 export interface Spawner {
   /** It ended, and whatever it had spawned with it. */
   readonly hasEnded: boolean;
   /** With an empty environment, in the root folder. Rejects when the spawner cannot, or has ended. */
-  spawn(request: SpawnRequest): Promise<OuterProcess>;
+  spawn(request: SpawnRequest): Promise<SpawnedProcess>;
   /** Ends it, and waits for that. What it spawned ends with it. */
   close(): Promise<void>;
 }
@@ -32,8 +50,8 @@ export interface SpawnerHost {
   readonly nullDescriptor: number;
 }
 
-/** Numbers of sendmsg, signalfd4, rt_sigprocmask, prctl and dup3, from the same tables as sandbox/syscalls.ts. */
-export const spawnerCalls = { x64: [46, 289, 14, 157, 292], arm64: [211, 74, 135, 167, 24] } as const;
+/** Numbers of sendmsg, recvmsg, signalfd4, rt_sigprocmask, prctl and dup3, from the same tables as sandbox/syscalls.ts. */
+export const spawnerCalls = { x64: [46, 47, 289, 14, 157, 292], arm64: [211, 212, 74, 135, 167, 24] } as const;
 
 const program = fileURLToPath(new URL('./spawner/spawner.pl', import.meta.url));
 /** How long Perl may take to be there, and then to answer. One that took longer is killed, and this process spawns by itself. */
@@ -72,17 +90,27 @@ function spawnPerl({ architecture, nullDescriptor }: SpawnerHost): ChildProcess 
 interface Report {
   readonly ready?: true;
   readonly id: number;
-  readonly pipe?: number;
+  readonly input?: number;
+  readonly output?: number;
+  readonly index?: number;
   readonly pid?: number;
   readonly error?: string;
   readonly code?: number;
   readonly signal?: number;
 }
 
+function userWord(user: SandboxUser | undefined): string {
+  return user === undefined ? '-' : `${user.uid}:${user.gid}`;
+}
+
+function pipeWord({ number, direction, bytes = pipeBytes.other }: PipePlan): string {
+  return `${number}${direction === 'input' ? '<' : '>'}${bytes}`;
+}
+
 class PerlSpawner implements Spawner {
   readonly #child: ChildProcess;
   readonly #processes = new Map<number, SpawnedProcess>();
-  readonly #requested = new Map<number, PromiseWithResolvers<OuterProcess> & { readonly timer: NodeJS.Timeout }>();
+  readonly #requested = new Map<number, PromiseWithResolvers<SpawnedProcess> & { readonly timer: NodeJS.Timeout }>();
   readonly #ended: Promise<unknown>;
   readonly #isReady = Promise.withResolvers<void>();
   #ids = 0;
@@ -107,16 +135,16 @@ class PerlSpawner implements Spawner {
     return this.#isReady.promise;
   }
 
-  spawn({ program, user, pipes, files }: SpawnRequest): Promise<OuterProcess> {
+  spawn({ program, user, owner, pipes, channel, files }: SpawnRequest): Promise<SpawnedProcess> {
     if (this.hasEnded) return Promise.reject(new Error('the spawner has ended'));
     const id = this.#ids++;
-    const asked = Promise.withResolvers<OuterProcess>();
+    const asked = Promise.withResolvers<SpawnedProcess>();
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), spawnerWaits.answerTimeoutMs);
     this.#requested.set(id, { ...asked, timer });
     this.#processes.set(id, new SpawnedProcess((signal) => this.#say('kill', id, signal.replace('SIG', ''))));
     this.#child.channel?.ref();
-    const { uid = '-', gid = '-' } = user ?? {};
-    this.#say('spawn', id, uid, gid, pipes.join(), files.join() || '-', program.map((word) => Buffer.from(word).toString('hex')).join());
+    const words = program.map((word) => Buffer.from(word).toString('hex'));
+    this.#say('spawn', id, userWord(user), userWord(owner), pipes.map(pipeWord).join(), channel ?? '-', files.join() || '-', words.join());
     return asked.promise;
   }
 
@@ -136,11 +164,12 @@ class PerlSpawner implements Spawner {
       this.#isReady.resolve();
       return;
     }
-    const { id, pipe, pid, error } = report;
+    const { id, input, output, index, pid, error } = report;
     const process = this.#processes.get(id);
     if (process === undefined) (handle as unknown as { close(): void } | undefined)?.close();
-    // As Node makes those of its own children: nothing is read from stdin.
-    else if (pipe !== undefined) process.stdio[pipe] = new Socket({ handle, readable: pipe > 0 } as object);
+    else if (input !== undefined) process.stdio[input] = new Socket({ handle, readable: false, writable: true } as object);
+    else if (output !== undefined) process.stdio[output] = new Socket({ handle, readable: true, writable: false } as object);
+    else if (index !== undefined) process.emit('message', { index }, handle);
     else if (pid !== undefined) {
       process.pid = pid;
       this.#settle(id)?.resolve(process);
@@ -154,7 +183,7 @@ class PerlSpawner implements Spawner {
     }
   }
 
-  #settle(id: number): PromiseWithResolvers<OuterProcess> | undefined {
+  #settle(id: number): PromiseWithResolvers<SpawnedProcess> | undefined {
     const asked = this.#requested.get(id);
     this.#requested.delete(id);
     clearTimeout(asked?.timer);
@@ -183,36 +212,29 @@ class PerlSpawner implements Spawner {
   }
 }
 
-/** At most one spawner, made when it is wanted and made anew when it ended. */
+/** At most one spawner, made anew when it ended. */
 export interface SpawnerKeeper {
-  /** The one that is there; undefined: spawn without. */
-  current(): Spawner | undefined;
-  /** Has one started, unless it cannot be had. */
-  prepare(): Promise<void>;
+  /** The one that is there, or on its way; undefined: spawn without. */
+  current(): Promise<Spawner | undefined>;
   close(): Promise<void>;
 }
 
+/** `isWanted` false: there never is one. Else it is on its way at once. */
 export function keepSpawner(host: SpawnerHost, { isWanted }: { readonly isWanted: boolean }): SpawnerKeeper {
-  let spawner: Spawner | undefined;
-  let starting: Promise<void> | undefined;
-  let isPossible = isWanted;
-  const start = async (): Promise<void> => {
-    spawner = await startSpawner(host);
-    isPossible = spawner !== undefined;
-    starting = undefined;
-  };
-  const current = () => (spawner?.hasEnded ? undefined : spawner);
+  let isClosed = false;
+  let spawner = isWanted ? startSpawner(host) : Promise.resolve(undefined);
   return {
-    current,
-    async prepare() {
-      if (!isPossible || current() !== undefined) return;
-      starting ??= start();
-      await starting;
+    async current() {
+      const known = spawner;
+      const isLost = (await known)?.hasEnded;
+      // The first who finds that has another one started.
+      if (isLost && spawner === known && !isClosed) spawner = startSpawner(host);
+      const found = await spawner;
+      return found?.hasEnded ? undefined : found;
     },
     async close() {
-      isPossible = false;
-      await starting;
-      await spawner?.close();
+      isClosed = true;
+      await (await spawner)?.close();
     },
   };
 }

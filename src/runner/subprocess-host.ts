@@ -52,20 +52,20 @@ export async function createSubprocessHost(options: SubprocessHostOptions): Prom
   const user = findSandboxUser(userName, process.getuid?.());
   const node = await checkBind({ user, what: 'The Node that connectors run on', path: nodePath, access: 'read' });
   const owner = await selfAsOwner();
-  const cgroups = limits === 'cgroup' ? await openCgroups(owner) : undefined;
+  const interpreter = helper ?? (existsSync('/usr/bin/perl') ? 'perl' : 'node');
+  const found = { machine: findMachineLayout(nodePath), filter: seccompFilter(architecture), helper: readHelper(interpreter) };
   const inherited = findInheritedDescriptors();
   const nullDescriptor = openSync('/dev/null', 'r+');
-  const interpreter = helper ?? (existsSync('/usr/bin/perl') ? 'perl' : 'node');
+  // It comes while cgroups are tried.
   const spawners = keepSpawner({ architecture, nullDescriptor }, { isWanted: keepsSpares && interpreter === 'perl' });
+  const cgroups = limits === 'cgroup' ? await openCgroups(owner) : undefined;
   const spares = createSpareBwraps({ bwrapPath, user, inherited, nullDescriptor, cgroups, spawners }, { isKeeping: keepsSpares });
   return {
     spares,
     user,
-    machine: findMachineLayout(nodePath),
     node,
     architecture,
-    filter: seccompFilter(architecture),
-    helper: readHelper(interpreter),
+    ...found,
     egress,
     cgroups,
     watch: createLimitWatch(),

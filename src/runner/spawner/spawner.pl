@@ -1,16 +1,20 @@
 # Spawns for the proxy, from a process so small that a fork costs little: to copy the page tables of a large one takes milliseconds in which
 # no other call goes on, and every page it writes afterwards faults. Lives as long as the proxy; without modules, see namespace-helper/prelude.pl.
 #
-# usage: spawner.pl SENDMSG SIGNALFD4 SIGPROCMASK PRCTL DUP3 DESCRIPTOR, which are numbers of system calls, and a descriptor of the proxy.
-# Reads lines:  spawn ID UID GID PIPES FILES WORDS   (lists have commas; - is nothing; words are in hex)
+# usage: spawner.pl SENDMSG RECVMSG SIGNALFD4 SIGPROCMASK PRCTL DUP3 DESCRIPTOR, which are numbers of system calls, and a descriptor of the
+# proxy.
+# Reads lines:  spawn ID USER OWNER PIPES CHANNEL FILES WORDS   (lists have commas; - is nothing; words are in hex)
 #               kill ID SIGNAL
-# PIPES are the numbers that sockets have in the new process, FILES descriptors of the proxy that it gets at the numbers after those.
-# Tells over the channel that Node made, one line each:  {"id":1,"pipe":4} with our end of the socket, then {"id":1,"pid":4711}
-# or {"id":1,"error":"why"}; at the end {"id":1,"code":0} or {"id":1,"signal":9}; {"ready":true} when it is there.
+# USER is whom the new process runs as, OWNER who may open its pipes by their names, each UID:GID. PIPES are the numbers that they have in the new process, ascending, each with < for what it reads or > for what it writes, and the bytes
+# it holds. CHANNEL is the number of a socket over which prelude.pl sends listeners. FILES are descriptors of the proxy, which come at the
+# numbers after those.
+# Tells over the channel that Node made, one line each:  {"id":1,"input":0} or {"id":1,"output":1} with our end, then {"id":1,"pid":4711}
+# or {"id":1,"error":"why"}; {"id":1,"index":0} with a listener; at the end {"id":1,"code":0} or {"id":1,"signal":9}; {"ready":true} when
+# it is there.
 use strict;
 require $0 =~ s{[^/]*/[^/]*$}{namespace-helper/hand-over.pl}r;
 
-my ($sendmsg, $signalfd4, $sigprocmask, $prctl, $dup3, $trial) = @ARGV;
+my ($sendmsg, $recvmsg, $signalfd4, $sigprocmask, $prctl, $dup3, $trial) = @ARGV;
 my ($set_flags, $close_on_exec, $set_status, $nonblocking) = (2, 1, 4, 0x800);
 my $proxy = getppid;
 my $channel_number = $ENV{NODE_CHANNEL_FD};
@@ -26,15 +30,17 @@ local $SIG{PIPE} = 'IGNORE';
 # Where this is not allowed, everything would fail later.
 file_of_proxy($trial);
 
-my (%ids, %pids);
+my (%ids, %pids, %preludes);
 report('{"ready":true}');
 my $requests = '';
 while (1) {
     my $ready = '';
-    vec($ready, fileno $_, 1) = 1 for *STDIN, $ends, $channel;
+    vec($ready, fileno $_, 1) = 1 for *STDIN, $ends, $channel, map { $_->{socket} } values %preludes;
     select($ready, undef, undef, undef) > 0 or next;
     # Acknowledgements of Node, which nobody needs; the end of any means that the proxy is gone.
     !vec($ready, fileno $channel, 1) or sysread($channel, my $ignored, 65536) or exit;
+    # Before their ends: a listener comes while its process is still known.
+    for (values %preludes) { listener_of($_) if vec($ready, fileno $_->{socket}, 1) }
     reap() if vec($ready, fileno $ends, 1);
     next if !vec($ready, fileno *STDIN, 1);
     sysread(STDIN, $requests, 65536, length $requests) or exit;
@@ -48,26 +54,77 @@ sub obey {
 }
 
 sub spawn {
-    my ($id, $uid, $gid, $pipes, $files, $words) = @_;
-    my @numbers = split /,/, $pipes;
-    my (@ours, @theirs);
-    for (@numbers) {
-        my ($af_unix, $sock_stream) = (1, 1);
-        socketpair(my $our, my $their, $af_unix, $sock_stream, 0) or die "socketpair: $!\n";
-        fcntl($our, $set_status, $nonblocking | 2) or die "nonblocking: $!\n";
-        push @ours, $our;
+    my ($id, $user, $owner, $pipes, $own_channel, $files, $words) = @_;
+    my (@ours, @theirs, @places);
+    for (split /,/, $pipes) {
+        my ($number, $direction, $bytes) = /^(\d+)([<>])(\d+)$/ or die "no pipe: $_\n";
+        my ($our, $their) = pipe_of($direction, $bytes);
+        # As a shell does it that writes to /dev/stderr.
+        $owner eq '-' or chown(split(/:/, $owner), $their) or die "owner of a pipe: $!\n";
+        push @ours, [$our, $direction eq '<' ? 'input' : 'output', $number];
         push @theirs, $their;
+        push @places, $number;
     }
-    my @given = (@theirs, map { file_of_proxy($_) } $files eq '-' ? () : split /,/, $files);
-    my $first_file = $numbers[-1] + 1;
-    my @places = (@numbers, $first_file .. $first_file + @given - @theirs - 1);
+    my $prelude;
+    if ($own_channel ne '-') {
+        ($prelude, my $their) = sockets();
+        push @theirs, $their;
+        push @places, $own_channel;
+    }
+    my ($last) = sort { $b <=> $a } @places;
+    for (split /,/, $files eq '-' ? '' : $files) {
+        push @theirs, file_of_proxy($_);
+        push @places, ++$last;
+    }
     my $parent = $$;
     my $pid = fork;
     defined $pid or die "fork: $!\n";
-    become($parent, $uid, $gid, \@given, \@places, map { pack 'H*', $_ } split /,/, $words, -1) if $pid == 0;
+    become($parent, $user, \@theirs, \@places, map { pack 'H*', $_ } split /,/, $words, -1) if $pid == 0;
     ($ids{$pid}, $pids{$id}) = ($id, $pid);
-    hand_over($sendmsg, $channel, $ours[$_], qq({"cmd":"NODE_HANDLE","type":"net.Native","msg":{"id":$id,"pipe":$numbers[$_]}})) for 0 .. $#ours;
+    for (@ours) {
+        my ($our, $kind, $number) = @$_;
+        hand_over($sendmsg, $channel, $our, qq({"cmd":"NODE_HANDLE","type":"net.Native","msg":{"id":$id,"$kind":$number}}));
+    }
+    $preludes{$id} = { id => $id, socket => $prelude } if $prelude;
     report(qq({"id":$id,"pid":$pid}));
+}
+
+# Our end and theirs. A pipe costs less than a socket for each message; where the user may have no more of that size, a socket does as well.
+sub pipe_of {
+    my ($direction, $bytes) = @_;
+    my $set_size = 1031;
+    pipe(my $reads, my $writes) or die "pipe: $!\n";
+    my ($our, $their) = $direction eq '<' ? ($writes, $reads) : ($reads, $writes);
+    ($our, $their) = sockets() if !fcntl($our, $set_size, $bytes + 0);
+    fcntl($our, $set_status, $nonblocking) or die "nonblocking: $!\n";
+    return ($our, $their);
+}
+
+sub sockets {
+    my ($af_unix, $sock_stream) = (1, 1);
+    socketpair(my $our, my $their, $af_unix, $sock_stream, 0) or die "socketpair: $!\n";
+    return ($our, $their);
+}
+
+# One message of a prelude with its listener, if it is one: the kernel gives no two with descriptors at once. At its end the prelude is over.
+sub listener_of {
+    my ($prelude) = @_;
+    my ($id, $socket) = @{$prelude}{qw(id socket)};
+    my ($line, $control, $bytes, $control_bytes, $close_on_exec_too) = ('', '', 1024, 20, 0x40000000);
+    # Memory of their own, where the kernel may write: a string that is assigned may be shared.
+    vec($line, $bytes - 1, 8) = 0;
+    vec($control, $control_bytes - 1, 8) = 0;
+    my $vector = pack('P Q', $line, length $line);
+    my $header = pack('Q L x4 P Q P Q i x4', 0, 0, $vector, 1, $control, length $control, 0);
+    my $length = syscall($recvmsg, fileno $socket, $header, $close_on_exec_too);
+    if ($length <= 0) {
+        delete $preludes{$id};
+        return;
+    }
+    my ($control_length, $sol_socket, $scm_rights, $number) = unpack('Q i i i', $control);
+    open(my $listener, '<&=', $number) or die "listener: $!\n" if $control_length == $control_bytes;
+    substr($line, 0, $length) =~ /^(\{"cmd":"NODE_HANDLE","type":"[a-zA-Z.]+","dgramType":"udp[46]","msg":\{)("index":\d+\}\})\n$/ or return;
+    $listener and eval { hand_over($sendmsg, $channel, $listener, qq($1"id":$id,$2)); 1 } or signal($id, 'KILL');
 }
 
 # What the proxy was born with and has from nobody but its own parent.
@@ -89,14 +146,14 @@ sub file_of_proxy {
 
 # In the child: everything but its own descriptors closes with exec.
 sub become {
-    my ($parent, $uid, $gid, $given, $places, @program) = @_;
+    my ($parent, $user, $given, $places, @program) = @_;
     eval {
         my ($duplicate_from, $above_all) = (1030, 256);
         # Out of the way first: a place may be another one's number.
         my @copies = map { fcntl($_, $duplicate_from, $above_all) or die "dup: $!\n" } @$given;
         # For syscall() a place must be a number, not its digits: hence + 0.
         syscall($dup3, $copies[$_], $places->[$_] + 0, 0) >= 0 or die "dup3: $!\n" for 0 .. $#copies;
-        become_user($uid, $gid) if $uid ne '-';
+        become_user(split /:/, $user) if $user ne '-';
         # Changing the user takes it away. Were the parent gone already, no signal would come.
         my ($death_signal, $kill) = (1, 9);
         syscall($prctl, $death_signal, $kill, 0, 0, 0) == 0 or die "prctl: $!\n";

@@ -31,19 +31,41 @@ it('descriptors that the proxy was born with do not reach a connector (attack 33
   expect(seen.filter(({ outcome }) => outcome !== 'refused')).toEqual([]);
 });
 
-it.each(['new', 'spare'])(
-  'descriptors that a connector in a %s bwrap sends over its output do not stay in the proxy (attack 65)',
-  async (bwrap) => {
-    const runner = createSubprocessRunner();
-    if (bwrap === 'spare') await makeSpare({ runner, folder: folder.path });
+const kinds = [
+  ['a new', 'pipes', { keepsSpares: true }],
+  ['a spare', 'pipes', { keepsSpares: true }],
+  ['a new', 'sockets', { keepsSpares: false }],
+] as const;
+
+it.each(kinds)(
+  'descriptors that a connector in %s bwrap sends over its %s do not stay in the proxy (attack 65)',
+  async (bwrap, has, options) => {
+    const runner = createSubprocessRunner(options);
+    if (bwrap === 'a spare') await makeSpare({ runner, folder: folder.path });
     const hostile = await startHostile({ runner, folder: folder.path });
-    await waitForSpares();
+    await waitForSpares(options.keepsSpares ? 1 : 0);
     const before = readdirSync('/proc/self/fd').length;
-    await hostile.attack('send_descriptors', { count: 50 });
+    const results = await hostile.attack('send_descriptors', { count: 50 });
+    // The kernel bounds how many are on their way.
+    expect(results[0]?.detail).toMatch(has === 'pipes' ? 'ENOTSOCK' : /sent|ETOOMANYREFS/);
     expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before + 2);
     await runner.close();
   },
 );
+
+it('pipes that a connector holds at both ends and makes small carry what they carried, and end with it (attack 67)', async () => {
+  const runner = createSubprocessRunner();
+  const hostile = await startHostile({ runner, folder: folder.path });
+  await waitForSpares();
+  const before = readdirSync('/proc/self/fd').length;
+  expect(await hostile.attack('small_pipes')).toMatchObject(new Array(3).fill({ outcome: 'succeeded', detail: '4096' }));
+  const paths = Array.from({ length: 5000 }, (_, index) => `/nowhere/${index}`);
+  expect(await hostile.attack('reads', { paths })).toHaveLength(paths.length);
+  hostile.process.kill();
+  expect(await hostile.process.exited).toMatchObject({ signal: 'SIGKILL' });
+  await expect.poll(() => readdirSync('/proc/self/fd').length, { timeout: 5000 }).toBeLessThan(before);
+  await runner.close();
+});
 
 it('a data folder that is a link out of the connector’s folder is refused by name (attack 35)', async () => {
   symlinkSync('/etc', join(folder.path, 'data'));

@@ -1,12 +1,22 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import type { Server, Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { text } from 'node:stream/consumers';
+import { buffer, text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { hasEnded, type OuterProcess, streamOf, untilEnded } from '../../../src/runner/outer-process.ts';
 import { isRunning, processStat } from '../../../src/runner/process-tree.ts';
-import { type Spawner, type SpawnRequest, spawnerCalls, spawnerWaits, startSpawner } from '../../../src/runner/spawner.ts';
+import {
+  type PipePlan,
+  pipeBytes,
+  type Spawner,
+  type SpawnRequest,
+  spawnerCalls,
+  spawnerWaits,
+  startSpawner,
+} from '../../../src/runner/spawner.ts';
 import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
 import type { FilterArchitecture } from '../../../src/sandbox/syscalls.ts';
 import { hostileFolder, startHostile } from './hostile-folder.ts';
@@ -23,13 +33,37 @@ async function started(): Promise<Spawner> {
   return spawner;
 }
 
+const stdio: readonly PipePlan[] = [
+  { number: 0, direction: 'input' },
+  { number: 1, direction: 'output' },
+  { number: 2, direction: 'output' },
+];
+
 const shell = (script: string, more: Partial<SpawnRequest> = {}): SpawnRequest => ({
   program: ['/bin/sh', '-c', script],
   user: undefined,
-  pipes: [0, 1, 2],
+  owner: undefined,
+  pipes: stdio,
   files: [],
   ...more,
 });
+
+/** Sends a message without a listener, listeners with others, and then one as prelude.pl does it; says what it is told there. */
+const sendsListeners = `
+  require '${fileURLToPath(new URL('../../../src/runner/namespace-helper/hand-over.pl', import.meta.url))}';
+  open(my $channel, '+<&=', 3) or die;
+  my $loopback = "\\x7f\\0\\0\\1";
+  socket(my $listener, 2, 1, 0) or die;
+  bind($listener, pack('S n a4 x8', 2, 0, $loopback)) && listen($listener, 8) or die;
+  my $message = '{"cmd":"NODE_HANDLE","type":"net.Server","dgramType":"udp4","msg":{"index":4}}';
+  syswrite($channel, "$message\\n");
+  hand_over(${spawnerCalls[architecture][0]}, $channel, $listener, $_)
+    for '{"id":0,"code":0}', qq({"ready":true}\\n$message), $message =~ s/index/code/r, $message;
+  close $channel;
+  socket(my $client, 2, 1, 0) or die;
+  connect($client, pack('S n a4 x8', 2, unpack('x2 n', getsockname $listener), $loopback)) or die;
+  print <$client>;
+`;
 
 async function endOf(child: OuterProcess): Promise<readonly [number | null, string | null]> {
   await untilEnded(child);
@@ -48,7 +82,7 @@ describe('a process that the spawner made', () => {
   it('has an empty environment, the root folder, no signal ignored or held back, and nothing but what it was given', async () => {
     const script =
       'readlink /proc/$$/cwd; tr "\\\\0" " " </proc/$$/environ; echo; ls /proc/$$/fd | tr "\\n" " "; echo; exec grep -E "^Sig(Blk|Ign)" /proc/self/status';
-    const child = await spawner.spawn(shell(script, { pipes: [0, 1, 2, 5], files: [nullDescriptor] }));
+    const child = await spawner.spawn(shell(script, { pipes: [...stdio, { number: 5, direction: 'input' }], files: [nullDescriptor] }));
     expect((await outputOf(child)).split('\n')).toEqual([
       '/',
       '',
@@ -110,6 +144,58 @@ describe('a process that the spawner made', () => {
     const outputs = await Promise.all(children.map((child) => outputOf(child)));
     expect(outputs).toEqual(children.map((_, index) => `line ${index} ${index}\n`));
     expect(await Promise.all(children.map(endOf))).toEqual(children.map(() => [0, null]));
+    await expect.poll(() => readdirSync('/proc/self/fd').length, { timeout: 5000 }).toBe(before);
+    expect(readdirSync(`/proc/${spawnersOf()[0]}/fd`).length).toBeLessThanOrEqual(6);
+  });
+
+  it('has pipes that hold what was asked for, or sockets where that is more than it may have', async () => {
+    const sized = (bytes: number) => ({ pipes: [...stdio, { number: 3, direction: 'output', bytes }] as const });
+    const held = 'perl -e \'open my $pipe, ">&=3"; print 0 + fcntl($pipe, 1032, 0), " ", readlink "/proc/self/fd/3"\'';
+    expect(await outputOf(await spawner.spawn(shell(held, sized(pipeBytes.message))))).toMatch(/^1048576 pipe:/);
+    expect(await outputOf(await spawner.spawn(shell(held)))).toMatch(/^0 $/);
+    const refused = await spawner.spawn(shell(`${held}; echo through >&3`, sized(2 ** 32 - 1)));
+    expect(await outputOf(refused)).toMatch(/^0 socket:/);
+    expect(await outputOf(refused, 3)).toBe('through\n');
+  });
+
+  it('reads and writes a message larger than its pipes, both ways at once', async () => {
+    const child = await spawner.spawn(shell('exec cat'));
+    const message = Buffer.alloc(5_000_000, 'message ');
+    streamOf(child, 0).end(message);
+    expect((await buffer(streamOf(child, 1))).equals(message)).toBe(true);
+    expect(await endOf(child)).toEqual([0, null]);
+  });
+
+  it('finds its input at its end once that is ended here', async () => {
+    const child = await spawner.spawn(shell('while read line; do echo "$line"; done; echo end'));
+    streamOf(child, 0).write('one\n');
+    await new Promise((resolve) => streamOf(child, 1).once('readable', resolve));
+    streamOf(child, 0).end();
+    expect(await outputOf(child)).toBe('one\nend\n');
+  });
+
+  it.runIf(isRoot)('may open its pipes by their names where they are its user’s', async () => {
+    const user = { name: 'x', uid: 4711, gid: 4712 } as const;
+    const child = await spawner.spawn(shell('echo there >/dev/stdout; echo here >/dev/stderr', { user, owner: user }));
+    expect(await Promise.all([outputOf(child), outputOf(child, 2)])).toEqual(['there\n', 'here\n']);
+    const other = await spawner.spawn(shell('echo there >/dev/stdout', { user }));
+    expect(await outputOf(other, 2)).toContain('Permission denied');
+  });
+
+  it('passes on listeners over its channel, and nothing else that comes there', async () => {
+    const before = readdirSync('/proc/self/fd').length;
+    const child = await spawner.spawn({ ...shell(''), program: ['/usr/bin/perl', '-e', sendsListeners], channel: 3 });
+    const taken = await new Promise<readonly [unknown, unknown]>((resolve) =>
+      child.on('message', (message, handle) => void resolve([message, handle])),
+    );
+    const [message, server] = taken as readonly [unknown, Server];
+    expect(message).toEqual({ index: 4 });
+    const accepted = once(server, 'connection');
+    const [socket] = (await accepted) as [Socket];
+    socket.end('from the one who took it');
+    expect(await endOf(child)).toEqual([0, null]);
+    expect(await outputOf(child)).toBe('from the one who took it');
+    await new Promise((resolve) => server.close(resolve));
     await expect.poll(() => readdirSync('/proc/self/fd').length, { timeout: 5000 }).toBe(before);
     expect(readdirSync(`/proc/${spawnersOf()[0]}/fd`).length).toBeLessThanOrEqual(6);
   });
@@ -197,16 +283,14 @@ describe('a runner with a spawner', () => {
   afterAll(() => folder[Symbol.dispose]());
 
   it('has no bwrap in the group that a terminal interrupts, whoever spawned it', async () => {
-    const runner = createSubprocessRunner();
-    const outers: string[] = [];
-    for (let start = 0; start < 2; start++) {
-      const { process } = await startHostile({ runner, folder: folder.path });
-      outers.push(`${(await processStat(Number(process.label.split(' ')[1])))?.parent}`);
-      await waitForSpares();
+    for (const keepsSpares of [true, false]) {
+      const runner = createSubprocessRunner({ keepsSpares });
+      const { process: started } = await startHostile({ runner, folder: folder.path });
+      const outer = `${(await processStat(Number(started.label.split(' ')[1])))?.parent}`;
+      expect(groupOf(outer)).not.toBe(groupOf(String(process.pid)));
+      expect(groupOf(outer)).toBe(keepsSpares ? String(spawnersOf()[0]) : outer);
+      await runner.close();
     }
-    expect(outers.map(groupOf)).not.toContain(groupOf(String(process.pid)));
-    expect(outers.map(groupOf)).toEqual([outers[0], String(spawnersOf()[0])]);
-    await runner.close();
   });
 
   it('that is killed tells the end of what that had made, goes on, and has another one afterwards', async () => {
@@ -236,7 +320,7 @@ const headers = { x64: '/usr/include/x86_64-linux-gnu/asm/unistd_64.h', arm64: '
 it.each(['x64', 'arm64'] as const)('the numbers of %s are those of the kernel’s headers', (name) => {
   if (!existsSync(headers[name])) return;
   const text = readFileSync(headers[name], 'latin1');
-  const calls = ['sendmsg', 'signalfd4', 'rt_sigprocmask', 'prctl', 'dup3'];
+  const calls = ['sendmsg', 'recvmsg', 'signalfd4', 'rt_sigprocmask', 'prctl', 'dup3'];
   expect(calls.map((call) => Number(new RegExp(`^#define __NR_${call}\\s+(\\d+)`, 'm').exec(text)?.[1]))).toEqual(spawnerCalls[name]);
 });
 
