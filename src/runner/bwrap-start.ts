@@ -9,9 +9,8 @@ import { bwrapArguments, firstProgram, needsHelper } from './bwrap-args.ts';
 import { type BwrapShape, closeFiles, countFiles, discardBwrap, tellArguments, type WaitingBwrap } from './bwrap-process.ts';
 import { readyMark } from './bwrap-script.ts';
 import { takeListeners } from './netns-listeners.ts';
-import { hasEnded, type OuterProcess, streamOf, untilEnded } from './outer-process.ts';
+import { endGroup, hasEnded, type OuterProcess, streamOf, untilEnded } from './outer-process.ts';
 import { outputDrainTimeoutMs } from './process-handle.ts';
-import { commandLineOf, signalIfAlive } from './process-tree.ts';
 import { explainSandboxFailure } from './sandbox-failure.ts';
 import { descriptors, type SandboxPlan } from './sandbox-plan.ts';
 import type { SpareBwraps } from './spare-bwraps.ts';
@@ -92,7 +91,7 @@ async function bringUp(start: SandboxStart, { child, cgroup, statusDescriptor }:
   const settled = new AbortController();
   const endRest = () => {
     cgroup?.kill();
-    void inner.then(endOrphan);
+    endGroup(child);
   };
   const gone = whenGone(child, settled.signal, endRest);
   try {
@@ -120,14 +119,6 @@ async function whenGone(child: OuterProcess, settled: AbortSignal, endRest: () =
   endRest();
   await pause(outputDrainTimeoutMs, settled);
   return false;
-}
-
-/**
- * The child of a bwrap that was killed before it had let go of it waits for that for ever, and holds our pipes. Where a cgroup counts it, that
- * has ended it already.
- */
-function endOrphan(pid: number): void {
-  if (commandLineOf(pid).includes(['', '--args', descriptors.arguments, '--', ''].join('\0'))) signalIfAlive(pid, 'SIGKILL');
 }
 
 /** Whether nothing went wrong but that the process had ended. */

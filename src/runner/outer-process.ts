@@ -38,6 +38,19 @@ export async function untilEnded(child: OuterProcess): Promise<void> {
   if (!hasEnded(child)) await new Promise<void>((resolve) => child.once('exit', resolve));
 }
 
+/**
+ * Kills what is left of the group that it leads. The child of a bwrap that was killed before it had let go of it waits for that for ever, in its
+ * parent’s group, and holds our pipes.
+ */
+export function endGroup({ pid }: OuterProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Nothing is left, or the number is another user’s by now.
+  }
+}
+
 /** Every entry of stdio that is a pipe. */
 export function streamOf({ stdio }: OuterProcess, descriptor: number): Socket {
   return stdio[descriptor] as Socket;
@@ -66,6 +79,7 @@ export class SpawnedProcess extends EventEmitter implements OuterProcess {
   /** Its spawner has ended; the kernel kills what that had spawned. */
   async lose(): Promise<void> {
     this.abandon();
+    endGroup(this);
     for (let look = 0; look < goneLooks.max && this.pid !== undefined && (await isRunning(this.pid)); look++)
       await sleep(goneLooks.pauseMs);
     this.end(null, 'SIGKILL');

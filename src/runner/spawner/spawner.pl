@@ -5,9 +5,9 @@
 # proxy.
 # Reads lines:  spawn ID USER OWNER PIPES CHANNEL FILES WORDS   (lists have commas; - is nothing; words are in hex)
 #               kill ID SIGNAL
-# USER is whom the new process runs as, OWNER who may open its pipes by their names, each UID:GID. PIPES are the numbers that they have in the new process, ascending, each with < for what it reads or > for what it writes, and the bytes
-# it holds. CHANNEL is the number of a socket over which prelude.pl sends listeners. FILES are descriptors of the proxy, which come at the
-# numbers after those.
+# USER is whom the new process runs as, OWNER who may open its pipes by their names, each UID:GID. PIPES are the numbers that they have in
+# the new process, each with < for what it reads or > for what it writes, and the bytes it holds. CHANNEL is the number of a socket over
+# which prelude.pl sends listeners. FILES are descriptors of the proxy, which come at the numbers after the highest of those.
 # Tells over the channel that Node made, one line each:  {"id":1,"input":0} or {"id":1,"output":1} with our end, then {"id":1,"pid":4711}
 # or {"id":1,"error":"why"}; {"id":1,"index":0} with a listener; at the end {"id":1,"code":0} or {"id":1,"signal":9}; {"ready":true} when
 # it is there.
@@ -38,12 +38,12 @@ while (1) {
     vec($ready, fileno $_, 1) = 1 for *STDIN, $ends, $channel, map { $_->{socket} } values %preludes;
     select($ready, undef, undef, undef) > 0 or next;
     # Acknowledgements of Node, which nobody needs; the end of any means that the proxy is gone.
-    !vec($ready, fileno $channel, 1) or sysread($channel, my $ignored, 65536) or exit;
+    !vec($ready, fileno $channel, 1) or sysread($channel, my $ignored, 65536) or leave();
     # Before their ends: a listener comes while its process is still known.
     for (values %preludes) { listener_of($_) if vec($ready, fileno $_->{socket}, 1) }
     reap() if vec($ready, fileno $ends, 1);
     next if !vec($ready, fileno *STDIN, 1);
-    sysread(STDIN, $requests, 65536, length $requests) or exit;
+    sysread(STDIN, $requests, 65536, length $requests) or leave();
     obey(split ' ', $1) while $requests =~ s/^([^\n]*)\n//;
 }
 
@@ -153,6 +153,8 @@ sub become {
         my @copies = map { fcntl($_, $duplicate_from, $above_all) or die "dup: $!\n" } @$given;
         # For syscall() a place must be a number, not its digits: hence + 0.
         syscall($dup3, $copies[$_], $places->[$_] + 0, 0) >= 0 or die "dup3: $!\n" for 0 .. $#copies;
+        # A group of its own, see end_rest.
+        setpgrp(0, 0) or die "setpgrp: $!\n";
         become_user(split /:/, $user) if $user ne '-';
         # Changing the user takes it away. Were the parent gone already, no signal would come.
         my ($death_signal, $kill) = (1, 9);
@@ -183,6 +185,7 @@ sub reap {
         my $id = delete $ids{$pid};
         defined $id or next;
         delete $pids{$id};
+        end_rest($pid);
         my ($signal, $code) = ($? & 127, $? >> 8);
         report($signal ? qq({"id":$id,"signal":$signal}) : qq({"id":$id,"code":$code}));
     }
@@ -201,6 +204,19 @@ sub mask_signals {
     syscall($sigprocmask, $set, $mask, 0, 8) == 0 or die "sigprocmask: $!\n";
 }
 
+# bubblewrap's own child waits for its parent's word before it asks the kernel to end it with its parent, and then for ever: it is still in
+# its parent's group.
+sub end_rest {
+    my ($pid) = @_;
+    kill 'KILL', -$pid;
+}
+
+# What was spawned ends with this process, by the kernel, but for such children.
+sub leave {
+    kill 'KILL', map { ($_, -$_) } keys %ids;
+    exit;
+}
+
 # Not reaped yet, so the number is still its own.
 sub signal {
     my ($id, $name) = @_;
@@ -217,5 +233,5 @@ sub fail {
 
 sub report {
     my ($line) = @_;
-    syswrite($channel, "$line\n") == length($line) + 1 or exit;
+    syswrite($channel, "$line\n") == length($line) + 1 or leave();
 }
