@@ -1,6 +1,6 @@
 import type { ResourceLimits } from '../sandbox/policy.ts';
 import type { FilterArchitecture } from '../sandbox/syscalls.ts';
-import { connectorScript, startScript } from './bwrap-script.ts';
+import { connectorScript, nodeScript, perlScript } from './bwrap-script.ts';
 import { inside, type SandboxPlan } from './sandbox-plan.ts';
 
 /** A word of bwrap’s arguments, or content that it reads from a descriptor whose number takes the word’s place. */
@@ -111,12 +111,12 @@ function connectorFolders({ folder, dataFolder, readOnlyBinds }: SandboxPlan): r
 }
 
 function programs(plan: SandboxPlan, architecture: FilterArchitecture): readonly BwrapWord[] {
-  return [
-    ...['--ro-bind', plan.machine.nodePath, `${inside.nodeFolder}/node`],
-    ...(needsHelper(plan) ? file(inside.startScript, startScript(plan, architecture)) : []),
-    ...(needsHelper(plan) && plan.network.helper.interpreter === 'node' ? file(inside.helper, plan.network.helper.program) : []),
-    ...file(inside.connectorScript, connectorScript(plan)),
-  ];
+  const { helper } = plan.network;
+  const node = ['--ro-bind', plan.machine.nodePath, `${inside.nodeFolder}/node`];
+  if (!needsHelper(plan)) return [...node, ...file(inside.connectorScript, connectorScript(plan))];
+  if (helper.interpreter === 'perl') return [...node, ...file(inside.startScript, perlScript(plan, architecture))];
+  const listens = [...file(inside.startScript, nodeScript(plan.network)), ...file(inside.helper, helper.program)];
+  return [...node, ...listens, ...file(inside.connectorScript, connectorScript(plan))];
 }
 
 function file(path: string, content: string): readonly BwrapWord[] {

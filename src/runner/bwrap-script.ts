@@ -3,7 +3,7 @@ import { withOwnEnvironment } from '../egress/proxy-environment.ts';
 import { ProxyError } from '../errors.ts';
 import type { ResourceLimits } from '../sandbox/policy.ts';
 import type { FilterArchitecture } from '../sandbox/syscalls.ts';
-import { perlPrelude } from './namespace-prelude.ts';
+import { listenerSteps, preludeCalls } from './namespace-prelude.ts';
 import { systemPath } from './plain-start.ts';
 import { descriptors, inside, type NetworkPlan, type SandboxPlan } from './sandbox-plan.ts';
 
@@ -11,15 +11,29 @@ import { descriptors, inside, type NetworkPlan, type SandboxPlan } from './sandb
 export const readyMark = 'r';
 
 /**
- * Runs with the few capabilities that listeners below port 1024 need, and an environment of PATH only: no word of the connector may
- * influence it, or its code would run with them. It gives them up and goes on as the connector’s script.
+ * Perl as the first program of a sandbox that has listeners; see namespace-helper/prelude.pl. It begins with an environment of PATH only: no word of the connector
+ * may influence it, or its code would run with the capabilities that listeners below port 1024 need, or without limits.
  */
-export function startScript({ network }: SandboxPlan, architecture: FilterArchitecture): string {
-  return network.helper.interpreter === 'perl' ? perlPrelude(network, architecture) : nodePrelude(network);
+export function perlScript(plan: SandboxPlan, architecture: FilterArchitecture): string {
+  const { network, policy, counted, command } = plan;
+  const { sendmsg, prctl, capset, prlimit64 } = preludeCalls[architecture];
+  return script([
+    `${network.helper.program}${sendmsg} ${prctl} ${capset} ${prlimit64}`,
+    ...listenerSteps(network),
+    ...limitsOf(policy.limits, counted).map(({ name, soft, hard }) => `limit ${resources[name]} ${soft} ${hard}`),
+    ...Object.entries(environmentOf(plan)).map(([name, value]) => `variable ${name} ${hex(value)}`),
+    `folder ${hex(inside.connector)}`,
+    `ready ${descriptors.ready} ${readyMark}`,
+    `become ${command.map(hex).join()}`,
+  ]);
 }
 
-/** The same in a shell, around a Node that makes the listeners. */
-function nodePrelude({ listeners, localRoutes }: NetworkPlan): string {
+function hex(word: string): string {
+  return Buffer.from(word).toString('hex');
+}
+
+/** The same without Perl: a shell around a Node that makes the listeners; it goes on as the connector’s script. */
+export function nodeScript({ listeners, localRoutes }: NetworkPlan): string {
   const words = [...localRoutes.map((route) => `route:${route}`), ...listeners.map(listenerWord)];
   return script([
     `NODE_CHANNEL_FD=${descriptors.ipc} ${[`${inside.nodeFolder}/node`, inside.helper, ...words].map(quote).join(' ')} || exit 121`,
@@ -32,11 +46,10 @@ function nodePrelude({ listeners, localRoutes }: NetworkPlan): string {
 
 /** Sets the limits, then the connector’s environment, then becomes its program. In this order: LD_PRELOAD must not meet a shell without limits. */
 export function connectorScript(plan: SandboxPlan): string {
-  const environment = { PATH: `${inside.nodeFolder}:${systemPath}`, HOME: '/tmp', LANG: 'C.UTF-8', ...plan.network.environment };
   return script([
-    ...limitLines(plan.policy.limits, plan.counted),
-    ...Object.entries(withOwnEnvironment(environment, plan.policy.environment)).map(exportLine),
-    // bwrap and cd leave these two behind; the environment is the connector’s alone.
+    ...limitLines(limitsOf(plan.policy.limits, plan.counted)),
+    ...Object.entries(environmentOf(plan)).map(([name, value]) => `export ${name}=${quote(value)}`),
+    // cd leaves it behind; the environment is the connector’s alone.
     `cd ${quote(inside.connector)} || exit 119; unset OLDPWD`,
     `printf ${readyMark} >&${descriptors.ready}; exec ${descriptors.ready}>&-`,
     `exec ${plan.command.map(quote).join(' ')}`,
@@ -56,48 +69,64 @@ function listenerWord({ transport, address, port }: ListenerPlan): string {
   return `${transport}:${address}:${port}`;
 }
 
-function exportLine([name, value]: [string, string]): string {
-  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || value.includes('\0')) {
+/** @throws ProxyError `invalid_config` for what cannot be a variable. */
+function environmentOf({ network, policy }: SandboxPlan): Readonly<Record<string, string>> {
+  const base = { PATH: `${inside.nodeFolder}:${systemPath}`, HOME: '/tmp', LANG: 'C.UTF-8', PWD: inside.connector };
+  const environment = { ...base, ...network.environment };
+  const own = withOwnEnvironment(environment, policy.environment);
+  for (const [name, value] of Object.entries(own)) {
+    if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !value.includes('\0')) continue;
     throw new ProxyError(
       'invalid_config',
       `The environment variable ${JSON.stringify(name)} cannot be set: a name has letters, digits and _, a value no NUL.`,
     );
   }
-  return `export ${name}=${quote(value)}`;
+  return own;
 }
 
 /** Address space that one process may make beyond the memory limit: V8 reserves hundreds of megabytes for every thread’s code, and uses few. */
 const dataSlackBytes = 2 ** 31;
 /** So that the cgroup, which tells of what it refused, is reached first. */
 const pidsSlack = 8;
-const blockBytes = 512;
-const kibibyte = 1024;
+
+/** As <asm-generic/resource.h> numbers them; prlimit(1) has the same names. */
+const resources = { cpu: 0, fsize: 1, data: 2, core: 4, nproc: 6, nofile: 7, memlock: 8 } as const;
+
+interface ResourceLimit {
+  readonly name: keyof typeof resources;
+  readonly soft: number;
+  readonly hard: number;
+}
 
 /**
- * Limits of each process, the first one included, hard and soft alike. RLIMIT_DATA is only a backstop where no cgroup counts the whole tree: it lies far above
+ * Limits of each process, the first one included. RLIMIT_DATA is only a backstop where no cgroup counts the whole tree: it lies far above
  * the memory limit so that the watchdog, which can say what happened, comes first.
  */
-function limitLines(limits: ResourceLimits, counted: SandboxPlan['counted']): readonly string[] {
-  const data = 2 * limits.memoryBytesMax + dataSlackBytes;
-  const processes = limits.pidsMax + (counted.pids ? pidsSlack : 0);
+function limitsOf(limits: ResourceLimits, counted: SandboxPlan['counted']): readonly ResourceLimit[] {
   const cpuSeconds = limits.cpuTimeMaxMs === undefined ? undefined : Math.ceil(limits.cpuTimeMaxMs / 1000);
   const hard = {
-    ...{ core: 0, memlock: 0, nofile: limits.descriptorsMax, fsize: limits.fileBytesMax, nproc: processes },
-    ...(counted.memory ? {} : { data }),
-    ...(cpuSeconds === undefined ? {} : { cpu: cpuSeconds + 1 }),
+    ...{ core: 0, memlock: 0, nofile: limits.descriptorsMax, fsize: limits.fileBytesMax },
+    nproc: limits.pidsMax + (counted.pids ? pidsSlack : 0),
+    ...(counted.memory ? {} : { data: 2 * limits.memoryBytesMax + dataSlackBytes }),
+  };
+  const both = Object.entries(hard).map(([name, value]) => ({ name, soft: value, hard: value }) as ResourceLimit);
+  // The kernel tells the process at the soft limit (SIGXCPU) and kills it at the hard one.
+  return cpuSeconds === undefined ? both : [...both, { name: 'cpu', soft: cpuSeconds, hard: cpuSeconds + 1 }];
+}
+
+/** Letter and bytes a unit of `ulimit`, as POSIX and every shell have them; the number of processes is -p in dash and busybox, -u in bash. */
+const ulimits = { cpu: ['t', 1], fsize: ['f', 512], data: ['d', 1024], core: ['c', 1], nofile: ['n', 1], memlock: ['l', 1] } as const;
+
+function limitLines(limits: readonly ResourceLimit[]): readonly string[] {
+  const lineOf = ({ name, soft, hard }: ResourceLimit): string => {
+    if (name === 'nproc') return `{ ulimit -p ${hard} || ulimit -u ${hard}; } 2>/dev/null`;
+    const [letter, unit] = ulimits[name];
+    const inUnits = (value: number): number => Math.ceil(value / unit);
+    return `ulimit -S -${letter} ${inUnits(soft)} && ulimit -H -${letter} ${inUnits(hard)}`;
   };
   return [
     // bwrap’s own process inside is of the connector’s user, so that its memory can be written and its limits are the connector’s to use.
-    `/usr/bin/prlimit --pid 1 ${Object.entries(hard)
-      .map(([name, value]) => `--${name}=${value}:${value}`)
-      .join(' ')}`,
-    'ulimit -c 0 && ulimit -l 0',
-    `ulimit -n ${limits.descriptorsMax}`,
-    `ulimit -f ${Math.ceil(limits.fileBytesMax / blockBytes)}`,
-    ...(counted.memory ? [] : [`ulimit -d ${Math.ceil(data / kibibyte)}`]),
-    // The kernel tells the process at the soft limit (SIGXCPU) and kills it at the hard one.
-    ...(cpuSeconds === undefined ? [] : [`ulimit -S -t ${cpuSeconds} && ulimit -H -t ${cpuSeconds + 1}`]),
-    // The number of processes is -p in dash and busybox, -u in bash.
-    `{ ulimit -p ${processes} || ulimit -u ${processes}; } 2>/dev/null`,
+    `/usr/bin/prlimit --pid 1 ${limits.map(({ name, hard }) => `--${name}=${hard}:${hard}`).join(' ')}`,
+    ...limits.map(lineOf),
   ].map((line) => `${line} || exit 118`);
 }

@@ -1,26 +1,24 @@
 import { parseAddress } from '../egress/address.ts';
 import type { ListenerPlan } from '../egress/listener-plan.ts';
-import type { FilterArchitecture } from '../sandbox/syscalls.ts';
-import { descriptors, inside, type NetworkPlan } from './sandbox-plan.ts';
+import { descriptors, type NetworkPlan } from './sandbox-plan.ts';
 
 /** Connections that wait while the proxy is busy. */
 const backlog = 64;
 
-/** `uname -m` → numbers, from the same tables as sandbox/syscalls.ts. */
+/** Numbers from the same tables as sandbox/syscalls.ts. */
 export const preludeCalls = {
-  x64: { sendmsg: 46, prctl: 157, capset: 126 },
-  arm64: { sendmsg: 211, prctl: 167, capset: 91 },
+  x64: { sendmsg: 46, prctl: 157, capset: 126, prlimit64: 302 },
+  arm64: { sendmsg: 211, prctl: 167, capset: 91, prlimit64: 261 },
 } as const;
 
-/** The Perl prelude with its data: what to bind, byte for byte, and what to tell Node about it. */
-export function perlPrelude({ helper, listeners, localRoutes }: NetworkPlan, architecture: FilterArchitecture): string {
-  const { sendmsg, prctl, capset } = preludeCalls[architecture];
-  const lines = [
-    `${descriptors.ipc} ${sendmsg} ${prctl} ${capset} /bin/sh ${inside.connectorScript}`,
+/** Steps of namespace-helper/prelude.pl: what to bind, byte for byte, and what to tell Node about it. */
+export function listenerSteps({ listeners, localRoutes }: NetworkPlan): readonly string[] {
+  return [
+    `channel ${descriptors.ipc}`,
     ...localRoutes.map((route) => `route ${routeRequest(route).toString('hex')}`),
     ...listeners.map(listenLine),
+    'renounce',
   ];
-  return `${helper.program}${lines.join('\n')}\n`;
 }
 
 const families = { ipv4: 2, ipv6: 10 } as const;

@@ -1,11 +1,14 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ConnectorName } from '../../../src/manifest/names.ts';
 import type { ProcessNotice, Runner } from '../../../src/runner/runner.ts';
 import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
+import type { SandboxPolicy } from '../../../src/sandbox/policy.ts';
 import type { Hostile } from '../attacks.ts';
 import { evilFiles, type RuleScene, ruleAttacks, setRuleScene } from '../rule-attacks.ts';
-import { hostileFolder, startHostile } from './hostile-folder.ts';
+import { hostileFolder, policy, startHostile } from './hostile-folder.ts';
 import { makeSpare, spawnersOf, waitForSpares } from './waiting-bwraps.ts';
 
 const folder = hostileFolder();
@@ -60,5 +63,51 @@ describe.each(kinds)('a hostile connector with rules, its listeners made by %s',
     other.process.kill();
     await other.process.exited;
     await expect.poll(sockets, { timeout: 10_000 }).toBeLessThanOrEqual(before);
+  });
+});
+
+describe.each(kinds)('a connector with rules, its listeners made by %s,', (_, helper, keepsSpares) => {
+  let runner: Runner;
+  beforeAll(() => {
+    runner = createSubprocessRunner({ egress: scene.gateway, helper, keepsSpares });
+  });
+  afterAll(() => runner.close());
+
+  const start = (command: readonly [string, ...string[]], changes: Partial<SandboxPolicy>) =>
+    runner.start(
+      {
+        connector: 'hostile' as ConnectorName,
+        policy: { ...policy, ...changes },
+        source: { type: 'folder', folder: folder.path, command },
+        onNotice: () => {},
+      },
+      new AbortController().signal,
+    );
+
+  it('starts its program as one without rules is started, with the same limits, and nothing more', async () => {
+    const script = [
+      'cat /proc/self/limits /proc/1/limits; pwd; tr "\\0" "\\n" </proc/$$/environ | grep -v -i proxy | sort; ls /proc/$$/fd | tr "\\n" " "',
+      'grep -E "^(Sig(Blk|Ign)|Cap|NoNewPrivs|Seccomp)" /proc/$$/status; echo "[$1]" "[$2]"',
+    ].join('; ');
+    const command = ['/bin/sh', '-c', script, 'sh', '', "it's ü"] as const;
+    const changes = { environment: { EMPTY: '', TEXT: "it's $(id) ü" }, limits: { ...policy.limits, cpuTimeMaxMs: 5500 } };
+    const said = async (network: Partial<SandboxPolicy>) => await text((await start(command, { ...changes, ...network })).stdout);
+    const plain = await said({});
+    expect(plain).toContain("TEXT=it's $(id) ü\n");
+    expect(plain).toContain('\n/app\n');
+    expect(plain.trim().split('\n').at(-1)).toBe("[] [it's ü]");
+    expect(await said({ network: scene.policy.network })).toBe(plain);
+  });
+
+  it('tells of a program that is not there as one without rules does', async () => {
+    const ends = [{}, { network: scene.policy.network }].map(async (network) => {
+      const process = await start(['./not-there'], network);
+      const [said, { exitCode }] = await Promise.all([text(process.stderr), process.exited]);
+      return [exitCode, said.includes('./not-there')];
+    });
+    expect(await Promise.all(ends)).toEqual([
+      [127, true],
+      [127, true],
+    ]);
   });
 });

@@ -29,6 +29,8 @@ const noNetwork: NetworkPlan = {
   helper: { interpreter: 'perl', program: '# the prelude\n__DATA__\n' },
 };
 
+const nodeHelper = { interpreter: 'node', program: '// listen' } as const;
+
 const rules: NetworkPlan = {
   ...noNetwork,
   listeners: [
@@ -56,6 +58,8 @@ const plan: SandboxPlan = {
 
 const argsOf = (changes: Partial<SandboxPlan>) => bwrapArguments({ ...plan, ...changes }, 'x64');
 const withPolicy = (changes: Partial<SandboxPolicy>) => argsOf({ policy: { ...policy, ...changes } });
+
+const hex = (word: string) => Buffer.from(word).toString('hex');
 
 /** The arguments in one line, content shown as <…>. */
 function line(words: readonly BwrapWord[]): string {
@@ -103,14 +107,15 @@ describe('the network', () => {
     expect(line(words)).toContain('--cap-add CAP_NET_BIND_SERVICE --cap-add CAP_SYS_RESOURCE --cap-add CAP_SETPCAP --ro-bind');
     expect(line(words)).not.toContain('--disable-userns');
     expect(fileAt(words, '/etc/hosts')).toContain('127.0.0.2 api.example.com\n');
-    expect(fileAt(words, inside.connectorScript)).toContain("export HTTPS_PROXY='http://127.0.0.1:3128'\n");
-    expect(fileAt(words, inside.startScript).split('\n')).toEqual([
+    expect(fileAt(words, inside.startScript)).toContain(`variable HTTPS_PROXY ${hex('http://127.0.0.1:3128')}\n`);
+    expect(fileAt(words, inside.startScript).split('\n').slice(0, 7)).toEqual([
       '# the prelude',
       '__DATA__',
-      '3 46 157 126 /bin/sh /run/bulkhead/connector.sh',
+      '46 157 126 302',
+      'channel 3',
       'listen 2 1 64 020001bb000000000000000000000000 {"cmd":"NODE_HANDLE","type":"net.Server","dgramType":"udp4","msg":{"index":0}}',
       'listen 2 2 0 020000357f0000010000000000000000 {"cmd":"NODE_HANDLE","type":"dgram.Socket","dgramType":"udp4","msg":{"index":1}}',
-      '',
+      'renounce',
     ]);
     expect(firstProgram({ ...plan, network: rules })).toEqual(['/usr/bin/perl', inside.startScript]);
   });
@@ -127,7 +132,7 @@ describe('the network', () => {
   });
 
   it('with the Node helper is made by a shell', () => {
-    const network = { ...rules, helper: { interpreter: 'node', program: '// listen' } as const };
+    const network = { ...rules, helper: nodeHelper };
     const words = argsOf({ network });
     expect(fileAt(words, inside.startScript)).toContain(
       "'/opt/bulkhead/bin/node' '/run/bulkhead/listen.mjs' 'tcp:0.0.0.0:443' 'udp:127.0.0.1:53' || exit 121\n",
@@ -144,24 +149,46 @@ describe('the network', () => {
 });
 
 describe('the connector’s own part', () => {
+  const limits = { ...policy.limits, cpuTimeMaxMs: 1500 };
+  const tainted = { limits, environment: { LD_PRELOAD: '/app/x.so', EMPTY: '' } };
+  const scriptOf = (changes: Partial<SandboxPolicy>, path: string, network = noNetwork) =>
+    fileAt(argsOf({ policy: { ...policy, ...changes }, network }), path).split('\n');
+
   it('has limits before its environment, and its command last', () => {
-    const limits = { ...policy.limits, cpuTimeMaxMs: 1500 };
-    const script = fileAt(withPolicy({ limits, environment: { LD_PRELOAD: '/app/x.so' } }), inside.connectorScript).split('\n');
-    expect(script.slice(0, 7)).toEqual([
+    const script = scriptOf(tainted, inside.connectorScript);
+    expect(script.slice(0, 8)).toEqual([
       '/usr/bin/prlimit --pid 1 --core=0:0 --memlock=0:0 --nofile=256:256 --fsize=1000:1000 --nproc=64:64 --data=2684354560:2684354560 --cpu=3:3 || exit 118',
-      'ulimit -c 0 && ulimit -l 0 || exit 118',
-      'ulimit -n 256 || exit 118',
-      'ulimit -f 2 || exit 118',
-      'ulimit -d 2621440 || exit 118',
-      'ulimit -S -t 2 && ulimit -H -t 3 || exit 118',
+      'ulimit -S -c 0 && ulimit -H -c 0 || exit 118',
+      'ulimit -S -l 0 && ulimit -H -l 0 || exit 118',
+      'ulimit -S -n 256 && ulimit -H -n 256 || exit 118',
+      'ulimit -S -f 2 && ulimit -H -f 2 || exit 118',
       '{ ulimit -p 64 || ulimit -u 64; } 2>/dev/null || exit 118',
+      'ulimit -S -d 2621440 && ulimit -H -d 2621440 || exit 118',
+      'ulimit -S -t 2 && ulimit -H -t 3 || exit 118',
     ]);
-    expect(script.indexOf("export LD_PRELOAD='/app/x.so'")).toBeGreaterThan(6);
+    expect(script.indexOf("export LD_PRELOAD='/app/x.so'")).toBeGreaterThan(7);
     expect(script.at(-2)).toBe("exec 'python3' 'main.py'");
   });
 
+  it('has the same after a prelude', () => {
+    const script = scriptOf(tainted, inside.startScript, rules);
+    const first = script.indexOf('renounce') + 1;
+    expect(script.slice(first, first + 7)).toEqual([
+      'limit 4 0 0',
+      'limit 8 0 0',
+      'limit 7 256 256',
+      'limit 1 1000 1000',
+      'limit 6 64 64',
+      'limit 2 2684354560 2684354560',
+      'limit 0 2 3',
+    ]);
+    expect(script.indexOf(`variable LD_PRELOAD ${hex('/app/x.so')}`)).toBeGreaterThan(first + 6);
+    expect(script).toContain('variable EMPTY ');
+    expect(script.slice(-4)).toEqual([`folder ${hex('/app')}`, 'ready 5 r', `become ${hex('python3')},${hex('main.py')}`, '']);
+  });
+
   it('has no limit of address space where a cgroup counts memory: V8 reserves much more than it uses', () => {
-    expect(fileAt(argsOf({ counted: { memory: true, pids: false } }), inside.connectorScript)).not.toContain('ulimit -d');
+    expect(fileAt(argsOf({ counted: { memory: true, pids: false } }), inside.connectorScript)).not.toContain('ulimit -S -d');
   });
 
   it('leaves the number of processes to a cgroup, which tells when it is reached', () => {
@@ -183,7 +210,7 @@ describe('the connector’s own part', () => {
 
   it('lets policy variables win over the gateway’s', () => {
     const words = argsOf({ network: rules, policy: { ...policy, environment: { HTTPS_PROXY: 'mine' } } });
-    expect(fileAt(words, inside.connectorScript)).toContain("export HTTPS_PROXY='mine'\n");
+    expect(fileAt(words, inside.startScript)).toContain(`variable HTTPS_PROXY ${hex('mine')}\n`);
   });
 
   it('sees its data folder as /data, and read-only paths where they are', () => {
