@@ -62,6 +62,26 @@ describe('the goals', () => {
     expect(goal && verdict(goal)).toBe(expected);
   });
 
+  test('how much of the limit was reached is the median of the rounds’ own ratios', () => {
+    const results = new Results();
+    for (const [limit, perSecond] of [
+      [800, 700],
+      [500, 450],
+      [880, 600],
+    ] as const) {
+      results.add(at, 'hono echo', { perSecond: 1000 });
+      results.add(at, 'bare server, static child', { perSecond: limit });
+      results.add(at, 'bulkhead, static child', { perSecond });
+    }
+    const goal = goalsOf(results).find(({ what }) => what.includes('16 connections'));
+    expect(goal).toMatchObject({ measured: 0.6, limit: 0.8, limitShare: 0.875 });
+    expect(goal && verdict(goal)).toBe('at the limit');
+  });
+
+  test('less than nothing is met where there is a most', () => {
+    expect(verdict({ name: 'P9', what: '', measured: -0.4, bound: 60, sense: 'at most', unit: 'ms' })).toBe('met');
+  });
+
   test('what was not measured is not met', () => {
     expect(new Set(goalsOf(new Results()).map(verdict))).toEqual(new Set(['not measured']));
   });
