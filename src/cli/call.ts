@@ -87,7 +87,7 @@ async function startLocal(options: CallOptions, context: CliContext): Promise<Ta
   const key = crypto.randomUUID();
   const environment = { ...io.environment, [keyVariable]: key };
   const { startBulkhead } = await import('./compose.ts');
-  const bulkhead = await startBulkhead({ config: localConfig(config), environment, logger, version: readVersion() });
+  const bulkhead = await startBulkhead({ config: localConfig(config), environment, logger, version: readVersion(), keepsSpares: false });
   return {
     url: bulkhead.url,
     headers: { 'spiff-connector-proxy-api-key': key },

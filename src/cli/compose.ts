@@ -22,9 +22,9 @@ import type { ImageLock } from '../runner/image-lock.ts';
 import { policyOf } from '../sandbox/policy-of.ts';
 import { createHandedSecrets, type HandedSecrets } from './handed-secrets.ts';
 import { promisesSandbox } from './probe-ahead.ts';
-import { createRunners, enginesOf, type Runners } from './runners.ts';
+import { createRunners, enginesOf, type Runners, type RunnersOptions } from './runners.ts';
 
-export interface ComposeOptions {
+export interface ComposeOptions extends Pick<RunnersOptions, 'keepsSpares'> {
   readonly config: Config;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;

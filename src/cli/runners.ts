@@ -1,10 +1,10 @@
 import type { Config, ConnectorConfig } from '../config/config.ts';
 import { once } from '../lib/once.ts';
 import type { Runner } from '../runner/runner.ts';
-import { createSubprocessRunner } from '../runner/subprocess.ts';
+import { createSubprocessRunner, type SubprocessRunnerOptions } from '../runner/subprocess.ts';
 import type { Docker, DockerImages, DockerOptions } from './docker.ts';
 
-export interface RunnersOptions extends Omit<DockerOptions, 'engine'> {
+export interface RunnersOptions extends Omit<DockerOptions, 'engine'>, Pick<SubprocessRunnerOptions, 'keepsSpares'> {
   readonly sandboxUser: string;
 }
 
@@ -30,8 +30,8 @@ function engineOf(environment: RunnersOptions['environment']): string {
 }
 
 export function createRunners(options: RunnersOptions): Runners {
-  const { gateway, environment, sandboxUser } = options;
-  const subprocess = createSubprocessRunner({ egress: gateway, userName: sandboxUser });
+  const { gateway, environment, sandboxUser, keepsSpares = true } = options;
+  const subprocess = createSubprocessRunner({ egress: gateway, userName: sandboxUser, keepsSpares });
   const docker = once(async () => (await import('./docker.ts')).openDocker({ ...options, engine: engineOf(environment) }));
   return {
     runnerFor: ({ source }) => (source.type === 'folder' ? subprocess : deferred(docker.get)),

@@ -39,6 +39,14 @@ describe('call', () => {
     expect(stdout).toContain('{"text":"a=b","number":12345678901234567890.10}');
   });
 
+  test('starts its one process by itself, without what serves many starts', async () => {
+    const script = 'printf \'{"body":"%s"}\' "$(readlink "/proc/$$/fd/0")"';
+    await using folder = await temporaryFolder({ ...files, 'echo/main.sh': script });
+    const { stdout } = await runCliProcess(['call', '--config', `${folder.path}/bulkhead.yaml`, 'echo/Echo']);
+    // The spawner would have made a pipe.
+    expect(stdout).toMatch(/socket:/);
+  });
+
   test('takes its input from a file or from standard input', async () => {
     await using folder = await temporaryFolder(files);
     const args = ['call', '--config', `${folder.path}/bulkhead.yaml`, 'echo/Echo', '--json-file'];
