@@ -65,12 +65,27 @@ function withLimit(goal: Goal, limit: number, limitShare = Number.NaN): Goal {
   return Number.isNaN(limitShare) ? { ...goal, limit } : { ...goal, limit, limitShare };
 }
 
+interface RateGoal {
+  readonly name: string;
+  readonly what: string;
+  readonly at: Point;
+  readonly own: string;
+  /** The least program for the same work. */
+  readonly bare: string;
+  readonly other: string;
+  readonly bound: number;
+}
+
+/** How many calls a second, to another contender of the same rounds. */
+function rateGoal(results: Results, { name, what, at, own, bare, other, bound }: RateGoal): Goal {
+  const ratio = (one: string, to: string) => results.ratio(at, [one, to], 'perSecond');
+  return withLimit(atLeast(name, what, ratio(own, other), bound), ratio(bare, other), ratio(own, bare));
+}
+
 const calls: GoalsOf = (results) => {
   const goal = (name: string, at: Point, child: string, bound: number): Goal => {
-    const ratio = (contender: string) => results.ratio(at, [contender, limit], 'perSecond');
     const what = `calls/s of a ${child}, ${at.point}, to bare Hono echo`;
-    const share = results.ratio(at, [`bulkhead, ${child}`, `bare server, ${child}`], 'perSecond');
-    return withLimit(atLeast(name, what, ratio(`bulkhead, ${child}`), bound), ratio(`bare server, ${child}`), share);
+    return rateGoal(results, { name, what, at, own: `bulkhead, ${child}`, bare: `bare server, ${child}`, other: limit, bound });
   };
   return [
     goal('P1', calls64, 'static child', 0.95),
@@ -89,11 +104,9 @@ const pipes: GoalsOf = (results) => {
 };
 
 const bodies: GoalsOf = (results) => {
-  const at = (size: string, connections: number) => ({ series: payloads.series, point: `${size} of records, ${connections} connections` });
   const goal = (what: string, [size, connections]: readonly [string, number], other: string, bound: number): Goal => {
-    const ratio = (contender: string) => results.ratio(at(size, connections), [contender, other], 'perSecond');
-    const share = results.ratio(at(size, connections), ['bulkhead', 'bare server, checked'], 'perSecond');
-    return withLimit(atLeast('P4', what, ratio('bulkhead'), bound), ratio('bare server, checked'), share);
+    const at = { series: payloads.series, point: `${size} of records, ${connections} connections` };
+    return rateGoal(results, { name: 'P4', what, at, own: 'bulkhead', bare: 'bare server, checked', other, bound });
   };
   return [
     goal('1 MB bodies, 1 connection, to a byte echo', ['1 MB', 1], 'byte echo', 0.5),
@@ -124,16 +137,15 @@ const reference: GoalsOf = (results) => {
   const start = { series: many.connectorsSeries, point: '16 connections' };
   const growth = results.ratio(start, [`bulkhead, ${many.manyCount} connectors`, 'bulkhead, 1 connector'], 'perSecond');
   return [
-    withLimit(
-      atLeast(
-        'P7',
-        'calls/s of a Python child, 16 connections, to Flask under gunicorn',
-        results.ratio(calls16, [python, flask], 'perSecond'),
-        50,
-      ),
-      results.ratio(calls16, [barePython, flask], 'perSecond'),
-      results.ratio(calls16, [python, barePython], 'perSecond'),
-    ),
+    rateGoal(results, {
+      name: 'P7',
+      what: 'calls/s of a Python child, 16 connections, to Flask under gunicorn',
+      at: calls16,
+      own: python,
+      bare: barePython,
+      other: flask,
+      bound: 50,
+    }),
     atMost('P7', 'p50 of the same', results.median(calls16, python, 'p50Us') / results.median(calls16, flask, 'p50Us'), 1 / 30),
     atLeast('P7', `calls/s with ${many.manyCount} connectors configured, to 1`, growth, 0.9),
   ];
@@ -200,11 +212,8 @@ const idle: GoalsOf = (results) => {
 };
 
 const peers: GoalsOf = (results) => {
-  const goal = (what: string, other: string, bound: number): Goal => {
-    const ratio = (contender: string) => results.ratio(calls16, [contender, other], 'perSecond');
-    const share = results.ratio(calls16, ['bulkhead, Node child', 'bare server, Node child'], 'perSecond');
-    return withLimit(atLeast('P12', what, ratio('bulkhead, Node child'), bound), ratio('bare server, Node child'), share);
-  };
+  const goal = (what: string, other: string, bound: number): Goal =>
+    rateGoal(results, { name: 'P12', what, at: calls16, own: 'bulkhead, Node child', bare: 'bare server, Node child', other, bound });
   return [
     goal('calls/s of a Node child, 16 connections, to MCP’s SDK client and server', 'MCP SDK client and server', 2.5),
     goal('the same to supergateway', 'supergateway', 12),

@@ -11,8 +11,8 @@ import { descriptors, inside, type NetworkPlan, type SandboxPlan } from './sandb
 export const readyMark = 'r';
 
 /**
- * Perl as the first program of a sandbox that has listeners; see namespace-helper/prelude.pl. It begins with an environment of PATH only: no word of the connector
- * may influence it, or its code would run with the capabilities that listeners below port 1024 need, or without limits.
+ * Perl as the first program of a sandbox that has listeners; see namespace-helper/prelude.pl. It begins with an environment of PATH only:
+ * no word of the connector may influence it, or its code would run with the capabilities that listeners below port 1024 need, or without limits.
  */
 export function perlScript(plan: SandboxPlan, architecture: FilterArchitecture): string {
   const { network, policy, counted, command } = plan;

@@ -41,6 +41,17 @@ describe('the goals', () => {
     return goalsOf(results).find(({ what }) => what.includes('16 connections'));
   };
 
+  /** Rounds of what the limit and Bulkhead reached. */
+  const besideLimit = (rounds: readonly (readonly [number, number])[]) => {
+    const results = new Results();
+    for (const [limit, perSecond] of rounds) {
+      results.add(at, 'hono echo', { perSecond: 1000 });
+      results.add(at, 'bare server, static child', { perSecond: limit });
+      results.add(at, 'bulkhead, static child', { perSecond });
+    }
+    return goalsOf(results).find(({ what }) => what.includes('16 connections'));
+  };
+
   test.each([
     [950, 'met'],
     [850, 'missed'],
@@ -54,26 +65,16 @@ describe('the goals', () => {
     { limit: 800, perSecond: 500, expected: 'missed' },
     { limit: 950, perSecond: 880, expected: 'missed' },
   ])('a rate of $perSecond where the limit itself reaches $limit of the wanted 900 is $expected', ({ limit, perSecond, expected }) => {
-    const results = new Results();
-    results.add(at, 'hono echo', { perSecond: 1000 });
-    results.add(at, 'bare server, static child', { perSecond: limit });
-    results.add(at, 'bulkhead, static child', { perSecond });
-    const goal = goalsOf(results).find(({ what }) => what.includes('16 connections'));
+    const goal = besideLimit([[limit, perSecond]]);
     expect(goal && verdict(goal)).toBe(expected);
   });
 
   test('how much of the limit was reached is the median of the rounds’ own ratios', () => {
-    const results = new Results();
-    for (const [limit, perSecond] of [
+    const goal = besideLimit([
       [800, 700],
       [500, 450],
       [880, 600],
-    ] as const) {
-      results.add(at, 'hono echo', { perSecond: 1000 });
-      results.add(at, 'bare server, static child', { perSecond: limit });
-      results.add(at, 'bulkhead, static child', { perSecond });
-    }
-    const goal = goalsOf(results).find(({ what }) => what.includes('16 connections'));
+    ]);
     expect(goal).toMatchObject({ measured: 0.6, limit: 0.8, limitShare: 0.875 });
     expect(goal && verdict(goal)).toBe('at the limit');
   });

@@ -121,10 +121,10 @@ sub listener_of {
         delete $preludes{$id};
         return;
     }
-    my ($control_length, $sol_socket, $scm_rights, $number) = unpack('Q i i i', $control);
-    open(my $listener, '<&=', $number) or die "listener: $!\n" if $control_length == $control_bytes;
+    my ($control_length, $number) = unpack('Q x8 i', $control);
+    $control_length == $control_bytes and open(my $listener, '<&=', $number) or return;
     substr($line, 0, $length) =~ /^(\{"cmd":"NODE_HANDLE","type":"[a-zA-Z.]+","dgramType":"udp[46]","msg":\{)("index":\d+\}\})\n$/ or return;
-    $listener and eval { hand_over($sendmsg, $channel, $listener, qq($1"id":$id,$2)); 1 } or signal($id, 'KILL');
+    eval { hand_over($sendmsg, $channel, $listener, qq($1"id":$id,$2)); 1 } or signal($id, 'KILL');
 }
 
 # What the proxy was born with and has from nobody but its own parent.
