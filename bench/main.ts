@@ -37,6 +37,8 @@ const sections = {
 } as const;
 type SectionName = keyof typeof sections;
 
+const defaultRounds = 7;
+
 const { values } = parseArgs({
   options: {
     check: { type: 'boolean', default: false },
@@ -53,8 +55,10 @@ async function main(): Promise<number> {
   const notes: string[] = [];
   const { name: loadName, run } = findLoadGenerator();
   using world = createWorld();
-  const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
-  const scene: Scene = { world, load: run, results, rounds, seconds: 1, isQuick: values.quick, note: (text) => void notes.push(text) };
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : defaultRounds));
+  const [longRounds, fewRounds] = [Math.ceil(rounds / 2), Math.ceil(rounds / 4)];
+  const note = (text: string): void => void notes.push(text);
+  const scene: Scene = { world, load: run, results, rounds, longRounds, fewRounds, seconds: 1, isQuick: values.quick, note };
   for (const name of chosenSections()) {
     const began = performance.now();
     console.error(`bench: ${name} …`);

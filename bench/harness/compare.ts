@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Metrics, Point, Results } from './results.ts';
 
 export interface Contender {
@@ -12,14 +13,19 @@ export interface CompareOptions {
   readonly rounds: number;
   /** Turns of each before the first round, which do not count. Default 1. */
   readonly warmUps?: number;
+  /** After each turn, so that the work which its callers left behind does not fall into the next one's. Default 0. */
+  readonly settleMs?: number;
 }
 
 /** A B C, C B A, A B C, …: whoever else uses the machine, or its clock that slows down when warm, meets all contenders alike. */
-export async function compare({ results, at, contenders, rounds, warmUps = 1 }: CompareOptions): Promise<void> {
-  for (let turn = 0; turn < warmUps; turn++) for (const contender of contenders) await contender.measure();
+export async function compare({ results, at, contenders, rounds, warmUps = 1, settleMs = 0 }: CompareOptions): Promise<void> {
+  const turn = async ({ measure }: Contender): Promise<Metrics> => {
+    const metrics = await measure();
+    await sleep(settleMs);
+    return metrics;
+  };
+  for (let count = 0; count < warmUps; count++) for (const contender of contenders) await turn(contender);
   for (let round = 0; round < rounds; round++) {
-    for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) {
-      results.add(at, contender.name, await contender.measure());
-    }
+    for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) results.add(at, contender.name, await turn(contender));
   }
 }

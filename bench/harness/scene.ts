@@ -9,8 +9,13 @@ export interface Scene {
   readonly world: World;
   readonly load: LoadGenerator;
   readonly results: Results;
+  /** Of what a goal names. */
   readonly rounds: number;
-  /** Of one measurement. */
+  /** The same where a turn takes several seconds. */
+  readonly longRounds: number;
+  /** Of what no goal names. */
+  readonly fewRounds: number;
+  /** Of one turn. */
   readonly seconds: number;
   /** Only to see that everything runs; figures mean nothing. */
   readonly isQuick: boolean;

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -66,6 +66,8 @@ export async function freePort(): Promise<number> {
 
 async function untilReady(url: string): Promise<void> {
   for (const end = performance.now() + startTimeoutMs; performance.now() < end; await sleep(5)) {
+    // A request that is refused costs milliseconds, and made a start that was asked in this way 7 % slower.
+    if (!(await isListening(url))) continue;
     const status = await fetch(url).then(
       (response) => response.body?.cancel().then(() => response.status) ?? response.status,
       () => 0,
@@ -73,6 +75,17 @@ async function untilReady(url: string): Promise<void> {
     if (status === 200 || status === 404 || status === 405) return;
   }
   throw new Error(`${url} did not answer within ${startTimeoutMs / 1000} s.`);
+}
+
+async function isListening(url: string): Promise<boolean> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  return await once(socket, 'connect')
+    .then(
+      () => true,
+      () => false,
+    )
+    .finally(() => socket.destroy());
 }
 
 async function endOf(child: ChildProcess): Promise<never> {

@@ -40,7 +40,7 @@ export async function coldStarts({ world, results, rounds, isQuick }: Scene): Pr
     started('bulkhead, with rules', rules),
   ];
   try {
-    await compare({ results, at: { series, point }, contenders, rounds: isQuick ? 2 : 5 * rounds });
+    await compare({ results, at: { series, point }, contenders, rounds: isQuick ? 2 : 2 * rounds });
   } finally {
     await runner.close();
     await gateway.close();

@@ -14,7 +14,7 @@ export const manyCount = 300;
 
 /** Start and memory with one connector and with 300 of which none runs; then calls to one of them. */
 export async function manyConnectors(scene: Scene): Promise<void> {
-  const { world, results, rounds, isQuick } = scene;
+  const { world, results, rounds, longRounds, isQuick } = scene;
   const count = isQuick ? 20 : manyCount;
   const none = manifests(scene, count);
   const first = connectorYaml({ name: 'static', folder: world.children.static, workers: 'min: 0, max: 1, concurrency: 256, queue: 1024' });
@@ -27,14 +27,14 @@ export async function manyConnectors(scene: Scene): Promise<void> {
     { name: 'bulkhead, 1 connector', measure: () => start(first) },
     { name: `bulkhead, ${manyCount} connectors`, measure: () => start(first + none) },
   ];
-  await compare({ results, at: { series: connectorsSeries, point: 'start' }, contenders, rounds });
+  await compare({ results, at: { series: connectorsSeries, point: 'start' }, contenders, rounds: longRounds });
   await using one = await startBulkhead({ world, connectors: first });
   await using many = await startBulkhead({ world, connectors: first + none });
   const aim = { body: smallBody(world), connections: 16 };
   const calls = [one, many].map((server, index) =>
     underLoad(scene, target(contenders[index]?.name ?? '', server, '/v1/do/static/Echo'), aim),
   );
-  await compare({ results, at: { series: connectorsSeries, point: '16 connections' }, contenders: calls, rounds });
+  await compare({ results, at: { series: connectorsSeries, point: '16 connections' }, contenders: calls, rounds: 2 * rounds });
 }
 
 const settleMs = 500;

@@ -16,7 +16,7 @@ export const paces = {
 const largeConnections = 2;
 
 export async function neighbours(scene: Scene): Promise<void> {
-  const { world, results, rounds, isQuick } = scene;
+  const { world, results, longRounds, isQuick } = scene;
   await using stack = new AsyncDisposableStack();
   const yaml = (name: string) => connectorYaml({ name, folder: world.copyOf('static', name), workers: oneWorker, more: patient });
   const bulkhead = stack.use(await startBulkhead({ world, connectors: yaml('small') + yaml('large') }));
@@ -30,14 +30,14 @@ export async function neighbours(scene: Scene): Promise<void> {
   const largeBody = world.body('large', records(isQuick ? 1e6 : 1e7));
   for (const [point, pace] of Object.entries(paces)) {
     const contenders = pairs.flatMap((pair) => [quiet(scene, pair.small, pace), loaded(scene, pair, pace, largeBody)]);
-    await compare({ results, at: { series, point }, contenders, rounds });
+    await compare({ results, at: { series, point }, contenders, rounds: longRounds });
   }
 }
 
 type Pace = (typeof paces)[keyof typeof paces];
 
 function quiet(scene: Scene, { name, url }: Target, pace: Pace): Contender {
-  const options = { url, body: smallBody(scene.world), ...pace, seconds: pace.seconds * scene.seconds };
+  const options = { url, body: smallBody(scene.world), ...pace };
   return { name: `${name}, quiet`, measure: async () => pick(await runClient(options)) };
 }
 
@@ -46,7 +46,7 @@ function loaded(scene: Scene, { small, large }: { readonly small: Target; readon
   return {
     name: `${small.name}, beside 10 MB`,
     async measure() {
-      const flow = scene.load({ url: large.url, body, connections: largeConnections, seconds: pace.seconds * scene.seconds + 1 });
+      const flow = scene.load({ url: large.url, body, connections: largeConnections, seconds: pace.seconds + 1 });
       // The flow is under way before, and still is after.
       await new Promise((resolve) => setTimeout(resolve, leadMs));
       const metrics = await measure();

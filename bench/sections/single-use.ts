@@ -16,7 +16,7 @@ export const prewarmed = 'bulkhead, single-use, Python child';
 export const forked = 'fork per request, bubblewrap and python3';
 
 export async function singleUse(scene: Scene): Promise<void> {
-  const { world, results, rounds, seconds, isQuick } = scene;
+  const { world, results, longRounds: rounds, isQuick } = scene;
   await using stack = new AsyncDisposableStack();
   const once = join(world.folder, 'once');
   cpSync(fileURLToPath(new URL('../servers/once.py', import.meta.url)), join(once, 'once.py'));
@@ -34,11 +34,11 @@ export async function singleUse(scene: Scene): Promise<void> {
   ];
   const body = smallBody(world);
   const at = { series, point: `${callers} callers` };
-  const busy = [...python, ...small].map((one) => underLoad(scene, one, { body, connections: callers, seconds: 3 * seconds }));
-  await compare({ results, at, contenders: busy, rounds: isQuick ? 1 : rounds });
+  const busy = [...python, ...small].map((one) => underLoad(scene, one, { body, connections: callers, seconds: 3 }));
+  await compare({ results, at, contenders: busy, rounds });
   const perSecond = loadShare * results.median(at, forked, 'perSecond');
-  const paced = python.map((one) => pacedCalls(one, { body, perSecond, seconds: isQuick ? 1 : 5 * seconds }));
-  await compare({ results, at: { series, point: 'at 40 % load' }, contenders: paced, rounds: isQuick ? 1 : rounds });
+  const paced = python.map((one) => pacedCalls(one, { body, perSecond, seconds: isQuick ? 1 : 5 }));
+  await compare({ results, at: { series, point: 'at 40 % load' }, contenders: paced, rounds });
 }
 
 interface Pace {

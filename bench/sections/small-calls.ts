@@ -12,10 +12,25 @@ import { startBulkhead, startFlask, startServer } from '../harness/world.ts';
 
 export const series = 'small calls';
 export const flaskSizes = [1, 10, 30] as const;
+/** One connection alone takes seconds until what it runs is compiled, and at the first point all are new. */
 const newWarmUps = 4;
 
+/**
+ * What goals compare, at each number of connections: measured in the same rounds, since within minutes the machine becomes another. The
+ * rest comes afterwards, in fewer.
+ */
+const namesOfGoals: Readonly<Record<number, readonly string[]>> = {
+  1: ['hono echo', 'bulkhead, static child', 'bare server, static child', 'pipe round trip, static child'],
+  16: [
+    ...['hono echo', 'bulkhead, static child', 'bulkhead, Python child', 'bulkhead, Node child', 'MCP SDK client and server'],
+    ...['bare server, static child', 'bare server, Python child', 'bare server, Node child'],
+    ...['Flask under gunicorn, 1 connectors', ...mcpGateways],
+  ],
+  64: ['hono echo', 'bulkhead, static child', 'bare server, static child'],
+};
+
 export async function smallCalls(scene: Scene): Promise<void> {
-  const { world, results, rounds, isQuick } = scene;
+  const { world, results, rounds, fewRounds, isQuick } = scene;
   await using stack = new AsyncDisposableStack();
   const limit = stack.use(await startServer('hono-echo.ts'));
   const bulkhead = stack.use(await startBulkheadOfThree(scene));
@@ -24,7 +39,7 @@ export async function smallCalls(scene: Scene): Promise<void> {
   const fork = stack.use(await startServer('fork.ts', '/usr/bin/python3', fileURLToPath(new URL('../servers/once.py', import.meta.url))));
   const flasks = await startFlasks(scene, stack);
   const gateways = await startGateways(scene, stack);
-  const fast = [
+  const quick = [
     target('hono echo', limit, '/echo'),
     target('bulkhead, static child', bulkhead, '/v1/do/static/Echo'),
     target('bulkhead, static child, types checked', bulkhead, '/v1/do/static/CombineStrings'),
@@ -33,24 +48,31 @@ export async function smallCalls(scene: Scene): Promise<void> {
     target('MCP SDK client and server', mcp, '/call'),
     ...bare,
   ];
-  // What a goal names is measured in the same rounds as what it is compared with: within minutes the machine becomes another.
-  const [reference, ...largerFlasks] = flasks;
-  const slow = [...largerFlasks, target('fork per request, python3', fork, '/run')];
+  const slow = [...flasks, target('fork per request, python3', fork, '/run')];
   const body = smallBody(world);
-  const slowly = (one: Target, connections: number) => underLoad(scene, one, { body, connections, seconds: scene.seconds * 2 });
   for (const connections of isQuick ? [16] : [1, 4, 16, 64, 256]) {
+    const names = namesOfGoals[connections];
+    const contenders =
+      names === undefined
+        ? quick.slice(0, 2).map((one) => underLoad(scene, one, { body, connections }))
+        : [
+            ...quick.map((one) => underLoad(scene, one, { body, connections })),
+            ...slow.map((one) => underLoad(scene, one, { body, connections, seconds: scene.seconds * 2 })),
+            ...(connections === 1 ? pipes(scene) : []),
+            ...(connections === 16 ? gateways : []),
+          ];
+    const isNamed = ({ name }: Contender): boolean => names?.includes(name) ?? false;
     const at = { series, point: `${connections} connections` };
-    const isGoal = [1, 16, 64].includes(connections);
-    const chosen = isGoal ? fast : fast.slice(0, 2);
-    const contenders = chosen.map((one) => underLoad(scene, one, { body, connections }));
-    if (connections === 1) contenders.push(...pipes(scene));
-    if (isGoal && reference !== undefined) contenders.push(slowly(reference, connections));
-    if (connections === 16) contenders.push(...gateways);
-    // At the first point all are new; one connection alone takes seconds until what it runs is compiled.
-    await compare({ results, at, contenders, rounds, warmUps: connections === 1 && !isQuick ? newWarmUps : 1 });
-    if (!isGoal) continue;
-    const few = slow.map((one) => slowly(one, connections));
-    await compare({ results, at, contenders: few, rounds: Math.ceil(rounds / 2) });
+    const isFirst = connections === 1;
+    // They are few at the first, and what one connection sees depends most on where the scheduler puts whom.
+    await compare({
+      results,
+      at,
+      contenders: contenders.filter(isNamed),
+      rounds: isFirst ? 2 * rounds : rounds,
+      warmUps: isFirst ? newWarmUps : 1,
+    });
+    await compare({ results, at, contenders: contenders.filter((one) => !isNamed(one)), rounds: fewRounds });
   }
 }
 
