@@ -1,6 +1,6 @@
 import { ProxyError } from '../errors.ts';
 import { parseJson } from '../lib/json-parse.ts';
-import { type Member, type ScannedJson, scanJson } from '../lib/json-scan.ts';
+import { jsonTypeAt, type Member, type ScannedJson, scanJson } from '../lib/json-scan.ts';
 import { cutMembers, type JsonText, memberText, repeatsKey, trustJsonText } from '../lib/json-text.ts';
 import { latin1, type Piece, slicePiece, textBytesMax, utf8Of } from '../lib/pieces.ts';
 import type { ContextName } from '../manifest/manifest.ts';
@@ -24,7 +24,7 @@ export interface InvocationInput {
 
 /**
  * A request body as the connector gets it: without the engine’s members, of which it gets those that its context names. Nothing is
- * parsed but, for the check of types, a copy. Throws `invalid_request`, `invalid_parameters` or `payload_too_large`.
+ * parsed but, where a schema says more than a type, a copy. Throws `invalid_request`, `invalid_parameters` or `payload_too_large`.
  */
 export function readInput({ bytes: body, scan: begun }: ReceivedBody, rules: InputRules): InvocationInput {
   if (body.length === 0) throw new ProxyError('invalid_request', 'The request body is empty; send one JSON object in UTF-8.');
@@ -35,7 +35,7 @@ export function readInput({ bytes: body, scan: begun }: ReceivedBody, rules: Inp
   if (scan.type !== 'object') return emptyInput(text, scan, rules);
 
   const input = cutMembers(text, scan, isEngineKey);
-  checkParameters(scan.members, input, rules.parameters);
+  checkParameters(text, scan.members, input, rules.parameters);
   const engineData = rules.context.length === 0 ? noEngineData : engineDataOf(text, scan.members, rules.context);
   checkSize(input, engineData, rules.messageBytesMax);
   return { input, engineData };
@@ -54,7 +54,7 @@ function emptyInput(text: Piece, { start, end, type }: ScannedJson, { parameters
     throw new ProxyError('invalid_request', `The request body is of type ${type}; send one JSON object.`);
   }
   const input = trustJsonText('{}');
-  checkParameters([], input, parameters);
+  checkParameters(text, [], input, parameters);
   return { input, engineData: noEngineData };
 }
 
@@ -63,15 +63,20 @@ function isFalsy(text: string): boolean {
   return /^\[\s*\]$/.test(text) || (/^[-\d]/.test(text) && Number(text) === 0);
 }
 
-function checkParameters(members: readonly Member[], input: JsonText, parameters: ParameterCheck): void {
-  const faults = parameters.check(parameterNames(members), () => parseJson(utf8Of(input)));
+function checkParameters(text: Piece, members: readonly Member[], input: JsonText, parameters: ParameterCheck): void {
+  const given = parametersOf(members);
+  const faults = parameters.check(
+    given.map(({ key }) => key),
+    (index) => jsonTypeAt(text, (given[index] as Member).valueStart),
+    () => parseJson(utf8Of(input)),
+  );
   if (faults.length > 0) throw new ProxyError('invalid_parameters', `The command did not run: ${faults.join('; ')}.`);
 }
 
-function parameterNames(members: readonly Member[]): readonly string[] {
-  const names: string[] = [];
-  for (const { key } of members) if (!isEngineKey(key)) names.push(key);
-  return repeatsKey(members) ? [...new Set(names)] : names;
+/** Without the engine’s; of a name that occurs twice the last, which is what counts. */
+function parametersOf(members: readonly Member[]): readonly Member[] {
+  const given = members.filter(({ key }) => !isEngineKey(key));
+  return repeatsKey(members) ? [...new Map(given.map((member) => [member.key, member])).values()] : given;
 }
 
 const engineKeys = {

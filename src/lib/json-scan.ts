@@ -44,7 +44,7 @@ interface ScanFailure {
   readonly reason: string;
 }
 
-type JsonType = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null';
+export type JsonType = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null';
 
 /**
  * Checks that bytes, or a text of one character a byte, are one JSON value (RFC 8259, UTF-8) and finds the members of a top-level
@@ -66,7 +66,7 @@ export function scanResult(text: Piece, numbers: ScanNumbers, options: ScanOptio
   if (numbers.doubtfulFrom !== undefined)
     return { ok: false, offset: firstInvalidUtf8(bytesOf(text), numbers.doubtfulFrom), reason: 'it is not UTF-8' };
   const { start, end, hasLineBreak, nonFinite } = numbers;
-  return { ok: true, type: typeAt(text, start), start, end, members: listMembers(text, numbers), hasLineBreak, nonFinite };
+  return { ok: true, type: jsonTypeAt(text, start), start, end, members: listMembers(text, numbers), hasLineBreak, nonFinite };
 }
 
 function reasonText(reason: number, { nestingMax, membersMax = membersMaxDefault }: ScanOptions): string {
@@ -127,7 +127,8 @@ export function scanMembers(text: Piece, start: number, end: number): readonly M
   }));
 }
 
-function typeAt(text: Piece, start: number): JsonType {
+/** Of the value that begins at `start`, in text that `scanJson` has accepted. */
+export function jsonTypeAt(text: Piece, start: number): JsonType {
   switch (byteAt(text, start)) {
     case 0x7b:
       return 'object';

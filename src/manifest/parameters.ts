@@ -1,5 +1,6 @@
 import { Validator } from '@cfworker/json-schema';
 import type { FaultAt, FaultPath } from '../lib/faults.ts';
+import type { JsonType } from '../lib/json-scan.ts';
 import { suggest } from '../lib/suggest.ts';
 import type { CommandManifest } from './manifest.ts';
 import { acceptParameterSchema, type SpiffType } from './parameter-schema.ts';
@@ -14,11 +15,11 @@ export interface ParameterDescription {
 /** What a command takes, prepared when its manifest is read. */
 export interface ParameterCheck {
   /**
-   * What is wrong with an input, each text naming its parameter; empty when nothing is. `names` are the input's top-level names, each once.
-   * `parse` gives the input as plain data; it is called at most once, and only when a parameter that is there has a schema that says
-   * something. No text holds a value.
+   * What is wrong with an input, each text naming its parameter; empty when nothing is. `names` are the input's top-level names, each once,
+   * `typeAt` tells the type of each one's value by its index. `parse` gives the input as plain data; it is called at most once, and only when
+   * a parameter that is there has a schema that says more than a type, or another type. No text holds a value.
    */
-  check(names: readonly string[], parse: () => unknown): readonly string[];
+  check(names: readonly string[], typeAt: (index: number) => JsonType, parse: () => unknown): readonly string[];
 }
 
 export type CompiledParameters =
@@ -75,14 +76,18 @@ function requiredUnknown({ properties, patternProperties, additionalProperties, 
   );
 }
 
-/** One parameter, or one kind of them. */
-type ValueCheck = (value: unknown, name: string) => string | undefined;
+/** Of one parameter, or one kind of them. */
+interface ValueRule {
+  /** Every value of these types is right: a large one need not be parsed to know that. */
+  readonly types: readonly JsonType[];
+  check(value: unknown, name: string): string | undefined;
+}
 
 interface Rules {
-  readonly known: ReadonlyMap<string, ValueCheck | undefined>;
-  readonly patterns: readonly { readonly pattern: RegExp; readonly check: ValueCheck | undefined }[];
+  readonly known: ReadonlyMap<string, ValueRule | undefined>;
+  readonly patterns: readonly { readonly pattern: RegExp; readonly rule: ValueRule | undefined }[];
   /** For every other name; `refused` when there may be none. */
-  readonly rest: ValueCheck | undefined | 'refused';
+  readonly rest: ValueRule | undefined | 'refused';
   readonly required: readonly string[];
   /** Conditions between parameters. */
   readonly whole: Validator | undefined;
@@ -92,10 +97,10 @@ interface Rules {
 function checkOf(schema: Schema): ParameterCheck {
   let rules: Rules | undefined;
   return {
-    check(names, parse) {
+    check(names, typeAt, parse) {
       rules ??= rulesOf(schema);
       const faults: string[] = [];
-      const pending = checkNames(rules, names, faults);
+      const pending = checkNames(rules, { names, typeAt }, faults);
       if (faults.length > 0 || (pending.length === 0 && rules.whole === undefined)) return faults;
       return checkValues(rules, pending, parse());
     },
@@ -105,29 +110,42 @@ function checkOf(schema: Schema): ParameterCheck {
 function rulesOf(schema: Schema): Rules {
   const { properties, patternProperties, additionalProperties, required, type: _type, ...between } = schema;
   return {
-    known: new Map(Object.entries(asSchema(properties)).map(([name, property]) => [name, valueCheck(property)])),
+    known: new Map(Object.entries(asSchema(properties)).map(([name, property]) => [name, valueRule(property)])),
     patterns: Object.entries(asSchema(patternProperties)).map(([pattern, property]) => ({
       pattern: new RegExp(pattern, 'u'),
-      check: valueCheck(property),
+      rule: valueRule(property),
     })),
-    rest: additionalProperties === undefined || additionalProperties === false ? 'refused' : valueCheck(additionalProperties),
+    rest: additionalProperties === undefined || additionalProperties === false ? 'refused' : valueRule(additionalProperties),
     required: [...new Set(asList(required) as readonly string[])],
     whole: Object.keys(between).length > 0 ? new Validator(schema as object) : undefined,
   };
 }
 
-type Pending = { readonly name: string; readonly check: ValueCheck };
+interface Given {
+  readonly names: readonly string[];
+  readonly typeAt: (index: number) => JsonType;
+}
+
+type Pending = { readonly name: string; readonly rule: ValueRule };
 
 /** Faults of names go into `faults`; what is returned needs the values. */
-function checkNames(rules: Rules, names: readonly string[], faults: string[]): readonly Pending[] {
+function checkNames(rules: Rules, { names, typeAt }: Given, faults: string[]): readonly Pending[] {
   const pending: Pending[] = [];
   const unknown: string[] = [];
-  for (const name of names) {
-    if (rules.known.has(name)) add(pending, name, rules.known.get(name));
-    else if (!addByPattern(rules, name, pending)) {
-      if (rules.rest === 'refused') unknown.push(name);
-      else add(pending, name, rules.rest);
+  const add = (name: string, index: number, rule: ValueRule | undefined): void => {
+    if (rule !== undefined && !rule.types.includes(typeAt(index))) pending.push({ name, rule });
+  };
+  for (let index = 0; index < names.length; index += 1) {
+    const name = names[index] as string;
+    if (rules.known.has(name)) {
+      add(name, index, rules.known.get(name));
+      continue;
     }
+    const matching = rules.patterns.filter(({ pattern }) => pattern.test(name));
+    for (const { rule } of matching) add(name, index, rule);
+    if (matching.length > 0) continue;
+    if (rules.rest === 'refused') unknown.push(name);
+    else add(name, index, rules.rest);
   }
   for (const name of absentOf(rules.required, names)) faults.push(`parameter ${quote(name)} is missing`);
   for (const name of unknown.slice(0, unknownNamesMax))
@@ -143,25 +161,11 @@ function absentOf(required: readonly string[], names: readonly string[]): readon
   return required.filter((name) => !given.has(name));
 }
 
-function add(pending: Pending[], name: string, check: ValueCheck | undefined): void {
-  if (check !== undefined) pending.push({ name, check });
-}
-
-function addByPattern({ patterns }: Rules, name: string, pending: Pending[]): boolean {
-  let matched = false;
-  for (const { pattern, check } of patterns) {
-    if (!pattern.test(name)) continue;
-    matched = true;
-    add(pending, name, check);
-  }
-  return matched;
-}
-
 function checkValues({ whole }: Rules, pending: readonly Pending[], input: unknown): readonly string[] {
   const values = asSchema(input);
   const faults: string[] = [];
-  for (const { name, check } of pending) {
-    const fault = check(Object.hasOwn(values, name) ? values[name] : undefined, name);
+  for (const { name, rule } of pending) {
+    const fault = rule.check(Object.hasOwn(values, name) ? values[name] : undefined, name);
     if (fault !== undefined) faults.push(fault);
   }
   if (faults.length > 0 || whole === undefined) return faults;
@@ -170,17 +174,25 @@ function checkValues({ whole }: Rules, pending: readonly Pending[], input: unkno
 }
 
 /** Undefined for a schema that takes everything. */
-function valueCheck(schema: unknown): ValueCheck | undefined {
+function valueRule(schema: unknown): ValueRule | undefined {
   if (schema === true || (typeof schema === 'object' && schema !== null && Object.keys(schema).length === 0)) return undefined;
-  if (schema === false) return (_, name) => `parameter ${quote(name)} may not be given`;
+  if (schema === false) return { types: [], check: (_, name) => `parameter ${quote(name)} may not be given` };
   const validator = new Validator(schema as object);
-  return (value, name) => {
-    const wrong = failures(validator, value);
-    const [first] = wrong;
-    if (first === undefined) return undefined;
-    const where = first.instanceLocation === '#' ? '' : ` at ${short(first.instanceLocation.slice(1))}`;
-    return `parameter ${quote(name)}${where} ${reason(first, schema as Schema)}`;
+  return {
+    types: typesOf(schema as Schema),
+    check(value, name) {
+      const [first] = failures(validator, value);
+      if (first === undefined) return undefined;
+      const where = first.instanceLocation === '#' ? '' : ` at ${short(first.instanceLocation.slice(1))}`;
+      return `parameter ${quote(name)}${where} ${reason(first, schema as Schema)}`;
+    },
   };
+}
+
+/** Those that a schema takes whatever the value is. Which numbers are integers shows only once they are read. */
+function typesOf({ type, ...more }: Schema): readonly JsonType[] {
+  if (Object.keys(more).length > 0) return [];
+  return ((Array.isArray(type) ? type : [type]) as readonly (JsonType | 'integer')[]).filter((name) => name !== 'integer');
 }
 
 // ---- words for what the interpreter found -------------------------------------------------------------------------------------

@@ -65,7 +65,13 @@ describe('loadCatalog', () => {
     expect(catalog.spiffCommands()).toBe(catalog.spiffCommands());
     const found = catalog.command('zeta', 'B');
     expect(found).toMatchObject({ connector: { name: 'zeta', folder: join(base, 'zeta') }, manifest: { name: 'B' } });
-    expect(found?.check.check(['arg2'], () => ({ arg2: 1 }))).toEqual(['parameter "arg1" is missing']);
+    expect(
+      found?.check.check(
+        ['arg2'],
+        () => 'number',
+        () => ({ arg2: 1 }),
+      ),
+    ).toEqual(['parameter "arg1" is missing']);
     expect(catalog.command('zeta', 'B')).toBe(found);
     for (const [connector, command] of [
       ['zeta', 'b'],

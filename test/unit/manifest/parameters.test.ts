@@ -1,4 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { JsonType } from '../../../src/lib/json-scan.ts';
 import type { JsonSchema } from '../../../src/manifest/manifest.ts';
 import { compileParameters, describeParameters, type ParameterCheck } from '../../../src/manifest/parameters.ts';
 
@@ -9,7 +11,14 @@ function compile(parameters: JsonSchema): ParameterCheck {
 }
 
 function faultsOf(parameters: JsonSchema, input: object): readonly string[] {
-  return compile(parameters).check(Object.keys(input), () => input);
+  return compile(parameters).check(Object.keys(input), typesOf(Object.values(input)), () => input);
+}
+
+function typesOf(values: readonly unknown[]): (index: number) => JsonType {
+  return (index) => {
+    const value = values[index];
+    return value === null ? 'null' : Array.isArray(value) ? 'array' : (typeof value as JsonType);
+  };
 }
 
 const ofProperties = (properties: Record<string, unknown>, more: Record<string, unknown> = {}): JsonSchema => ({
@@ -75,9 +84,9 @@ describe('names', () => {
     const check = compile(
       ofProperties({ a: {}, b: { description: 'x', 'x-spiff-type': 'str' }, c: { type: 'integer' } }, { required: ['a'] }),
     );
-    const parse = () => expect.fail('parsed');
-    expect(check.check(['a', 'b'], parse)).toEqual([]);
-    expect(check.check(['b', 'd'], parse)).toEqual(['parameter "a" is missing', 'parameter "d" is unknown']);
+    const [typeAt, parse] = [() => expect.fail('looked at'), () => expect.fail('parsed')];
+    expect(check.check(['a', 'b'], typeAt, parse)).toEqual([]);
+    expect(check.check(['b', 'd'], typeAt, parse)).toEqual(['parameter "a" is missing', 'parameter "d" is unknown']);
   });
 
   it('that are missing or unknown are all told, with a suggestion', () => {
@@ -115,6 +124,32 @@ describe('names', () => {
 
 describe('values', () => {
   const secret = 'hunter2-hunter2';
+
+  it('are not parsed where their type is all that the schema asks for', () => {
+    const check = compile(
+      ofProperties(
+        { a: { type: 'string', description: 'x' }, b: { type: ['object', 'null'] }, c: { type: 'number' } },
+        { patternProperties: { '^x_': { type: 'array' } }, additionalProperties: { type: 'boolean' } },
+      ),
+    );
+    const values = { a: '', b: null, c: 1, x_y: [], z: false };
+    expect(check.check(Object.keys(values), typesOf(Object.values(values)), () => expect.fail('parsed'))).toEqual([]);
+  });
+
+  it('are judged alike whether parsed or not', () => {
+    const types = fc.subarray(['string', 'integer', 'number', 'boolean', 'object', 'array', 'null'], { minLength: 1 });
+    fc.assert(
+      fc.property(types, fc.jsonValue(), fc.constantFrom({}, { minimum: 1 }, { maxLength: 3 }), (type, a, more) => {
+        const check = compile(ofProperties({ a: { type, ...more } }));
+        const parsed = check.check(
+          ['a'],
+          () => 'none' as JsonType,
+          () => ({ a }),
+        );
+        expect(check.check(['a'], typesOf([a]), () => ({ a }))).toEqual(parsed);
+      }),
+    );
+  });
 
   it.each([
     [{ type: 'string' }, 5, 'is not of type string'],

@@ -41,7 +41,13 @@ describe('readManifest', () => {
       commands: [{ name: 'SendEmail', description: '', context: ['task_id'] }],
       requests: { network: [{ text: 'smtp.example.com:587' }], secrets: ['SMTP_PASSWORD'] },
     });
-    expect(checks.get(manifest.commands[0]?.name ?? expect.fail())?.check([], () => ({}))).toEqual(['parameter "smtp_host" is missing']);
+    expect(
+      checks.get(manifest.commands[0]?.name ?? expect.fail())?.check(
+        [],
+        () => 'null',
+        () => ({}),
+      ),
+    ).toEqual(['parameter "smtp_host" is missing']);
   });
 
   it('reads the same as JSON, as an image label has it', () => {
