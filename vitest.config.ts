@@ -9,13 +9,9 @@ interface Project {
   /** Projects of one group run side by side; groups one after the other. */
   readonly group: number;
   readonly fileParallelism?: boolean;
-  readonly maxWorkers?: number;
 }
 
-/** Vitest leaves one core free, and so would run one file after the other on two, most of which wait for processes and containers. */
-const workers = Math.max(2, availableParallelism() - 1);
-
-const project = ({ name, include, exclude = [], timeoutMs, group, fileParallelism = true, maxWorkers = workers }: Project) => ({
+const project = ({ name, include, exclude = [], timeoutMs, group, fileParallelism = true }: Project) => ({
   test: {
     name,
     include: [...include],
@@ -23,27 +19,30 @@ const project = ({ name, include, exclude = [], timeoutMs, group, fileParallelis
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,
     fileParallelism,
-    maxWorkers,
     sequence: { groupOrder: group },
     retry: 0,
   },
 });
 
 const engineTests = ['docker', 'examples', 'spiff-python'].map((folder) => `test/isolation/${folder}/**/*.test.ts`);
+/** What connectors reach, and not how much they take. */
+const egressTests = ['test/isolation/egress/**/*.test.ts'];
 
 export default defineConfig({
   test: {
-    maxWorkers: workers,
+    // Vitest leaves one core free, and so would run one file after the other on two, most of which wait for processes and containers.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       project({ name: 'unit', include: ['test/unit/**/*.test.ts', 'connector-images/**/*.test.ts'], timeoutMs: 20_000, group: 0 }),
-      project({ name: 'spiff', include: ['test/spiff/**/*.test.ts'], timeoutMs: 60_000, group: 1 }),
-      project({ name: 'integration', include: ['test/integration/**/*.test.ts'], timeoutMs: 60_000, group: 2 }),
+      project({ name: 'spiff', include: ['test/spiff/**/*.test.ts'], timeoutMs: 60_000, group: 0 }),
+      project({ name: 'integration', include: ['test/integration/**/*.test.ts'], timeoutMs: 60_000, group: 0 }),
+      project({ name: 'egress', include: egressTests, timeoutMs: 120_000, group: 0 }),
       // Mostly waits for a container engine, which counts for each container apart.
-      project({ name: 'engine', include: engineTests, timeoutMs: 120_000, group: 3, maxWorkers: workers + 1 }),
+      project({ name: 'engine', include: engineTests, timeoutMs: 120_000, group: 1 }),
       // Attacks measure the machine (memory, processes, descriptors): one file at a time, and nothing beside them.
       project({
-        ...{ name: 'isolation', include: ['test/isolation/**/*.test.ts'], exclude: engineTests },
-        ...{ timeoutMs: 120_000, group: 4, fileParallelism: false },
+        ...{ name: 'isolation', include: ['test/isolation/**/*.test.ts'], exclude: [...engineTests, ...egressTests] },
+        ...{ timeoutMs: 120_000, group: 2, fileParallelism: false },
       }),
     ],
     reporters: ['default', './test/helpers/closing-line.ts'],
