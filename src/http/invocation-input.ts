@@ -1,6 +1,6 @@
 import { ProxyError } from '../errors.ts';
 import { parseJson } from '../lib/json-parse.ts';
-import { jsonTypeAt, type Member, type ScannedJson, scanJson } from '../lib/json-scan.ts';
+import { type Member, type ScannedJson, scanJson, seenType } from '../lib/json-scan.ts';
 import { cutMembers, type JsonText, memberText, repeatsKey, trustJsonText } from '../lib/json-text.ts';
 import { latin1, type Piece, slicePiece, textBytesMax, utf8Of } from '../lib/pieces.ts';
 import type { ContextName } from '../manifest/manifest.ts';
@@ -67,7 +67,7 @@ function checkParameters(text: Piece, members: readonly Member[], input: JsonTex
   const given = parametersOf(members);
   const faults = parameters.check(
     given.map(({ key }) => key),
-    (index) => jsonTypeAt(text, (given[index] as Member).valueStart),
+    (index) => seenType(text, given[index] as Member),
     () => parseJson(utf8Of(input)),
   );
   if (faults.length > 0) throw new ProxyError('invalid_parameters', `The command did not run: ${faults.join('; ')}.`);

@@ -44,7 +44,8 @@ interface ScanFailure {
   readonly reason: string;
 }
 
-export type JsonType = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null';
+type JsonType = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null';
+export type SeenType = JsonType | 'integer';
 
 /**
  * Checks that bytes, or a text of one character a byte, are one JSON value (RFC 8259, UTF-8) and finds the members of a top-level
@@ -127,8 +128,32 @@ export function scanMembers(text: Piece, start: number, end: number): readonly M
   }));
 }
 
-/** Of the value that begins at `start`, in text that `scanJson` has accepted. */
-export function jsonTypeAt(text: Piece, start: number): JsonType {
+/** Longest number that is seen to be an integer; every such one is exact as a double. */
+const integerDigitsMax = 15;
+
+/**
+ * Of a value in text that `scanJson` has accepted, by its first byte; a number of few digits and nothing else is an `integer`. Others may be
+ * one, too (1.0, 1e3), which shows once they are read.
+ */
+export function seenType(text: Piece, { valueStart, valueEnd }: Pick<Member, 'valueStart' | 'valueEnd'>): SeenType {
+  const type = jsonTypeAt(text, valueStart);
+  return type === 'number' && isShortInteger(text, valueStart, valueEnd) ? 'integer' : type;
+}
+
+function isShortInteger(text: Piece, start: number, end: number): boolean {
+  const first = byteAt(text, start) === minus ? start + 1 : start;
+  if (end - first > integerDigitsMax) return false;
+  for (let at = first; at < end; at += 1) if (!isDigit(byteAt(text, at))) return false;
+  return true;
+}
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x30 && byte <= 0x39;
+}
+
+const minus = 0x2d;
+
+function jsonTypeAt(text: Piece, start: number): JsonType {
   switch (byteAt(text, start)) {
     case 0x7b:
       return 'object';

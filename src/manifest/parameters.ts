@@ -1,6 +1,6 @@
 import { Validator } from '@cfworker/json-schema';
 import type { FaultAt, FaultPath } from '../lib/faults.ts';
-import type { JsonType } from '../lib/json-scan.ts';
+import type { SeenType } from '../lib/json-scan.ts';
 import { suggest } from '../lib/suggest.ts';
 import type { CommandManifest } from './manifest.ts';
 import { acceptParameterSchema, type SpiffType } from './parameter-schema.ts';
@@ -19,7 +19,7 @@ export interface ParameterCheck {
    * `typeAt` tells the type of each one's value by its index. `parse` gives the input as plain data; it is called at most once, and only when
    * a parameter that is there has a schema that says more than a type, or another type. No text holds a value.
    */
-  check(names: readonly string[], typeAt: (index: number) => JsonType, parse: () => unknown): readonly string[];
+  check(names: readonly string[], typeAt: (index: number) => SeenType, parse: () => unknown): readonly string[];
 }
 
 export type CompiledParameters =
@@ -79,7 +79,7 @@ function requiredUnknown({ properties, patternProperties, additionalProperties, 
 /** Of one parameter, or one kind of them. */
 interface ValueRule {
   /** Every value of these types is right: a large one need not be parsed to know that. */
-  readonly types: readonly JsonType[];
+  readonly types: readonly SeenType[];
   check(value: unknown, name: string): string | undefined;
 }
 
@@ -123,7 +123,7 @@ function rulesOf(schema: Schema): Rules {
 
 interface Given {
   readonly names: readonly string[];
-  readonly typeAt: (index: number) => JsonType;
+  readonly typeAt: (index: number) => SeenType;
 }
 
 type Pending = { readonly name: string; readonly rule: ValueRule };
@@ -189,10 +189,11 @@ function valueRule(schema: unknown): ValueRule | undefined {
   };
 }
 
-/** Those that a schema takes whatever the value is. Which numbers are integers shows only once they are read. */
-function typesOf({ type, ...more }: Schema): readonly JsonType[] {
+/** Those that a schema takes whatever the value is. */
+function typesOf({ type, ...more }: Schema): readonly SeenType[] {
   if (Object.keys(more).length > 0) return [];
-  return ((Array.isArray(type) ? type : [type]) as readonly (JsonType | 'integer')[]).filter((name) => name !== 'integer');
+  const types = (Array.isArray(type) ? type : [type]) as readonly SeenType[];
+  return types.includes('number') ? [...types, 'integer'] : types;
 }
 
 // ---- words for what the interpreter found -------------------------------------------------------------------------------------

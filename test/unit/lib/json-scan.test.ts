@@ -9,6 +9,7 @@ import {
   type ScanResult,
   scanMembers,
   scanJson as scanPiece,
+  seenType,
 } from '../../../src/lib/json-scan.ts';
 import { latin1 } from '../../../src/lib/pieces.ts';
 import { jsonKeys, jsonTexts, misaligned, mutatedJson, parsesAsJson, trimJson } from '../../helpers/json-arbitraries.ts';
@@ -234,6 +235,23 @@ describe('refusals name the reason and the offset, and nothing of the input', ()
     expect(refusal(Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]))).toContain('not UTF-8');
     expect(refusal(Buffer.from([0x22, 0xc0, 0xaf, 0x22]))).toContain('not UTF-8');
   });
+});
+
+test.each([
+  ['{}', 'object'],
+  ['[]', 'array'],
+  ['"1"', 'string'],
+  ['true', 'boolean'],
+  ['false', 'boolean'],
+  ['null', 'null'],
+  ['0', 'integer'],
+  ['-123456789012345', 'integer'],
+  ['1234567890123456', 'number'],
+  ['1.0', 'number'],
+  ['1e3', 'number'],
+])('%s is seen to be of type %s, as text and as bytes', (value, type) => {
+  const [text, place] = [`[${value}]`, { valueStart: 1, valueEnd: value.length + 1 }];
+  expect([seenType(text, place), seenType(Buffer.from(text), place)]).toEqual([type, type]);
 });
 
 describe('NaN and Infinity', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { JsonType } from '../../../src/lib/json-scan.ts';
+import { type SeenType, seenType } from '../../../src/lib/json-scan.ts';
 import type { JsonSchema } from '../../../src/manifest/manifest.ts';
 import { compileParameters, describeParameters, type ParameterCheck } from '../../../src/manifest/parameters.ts';
 
@@ -14,10 +14,10 @@ function faultsOf(parameters: JsonSchema, input: object): readonly string[] {
   return compile(parameters).check(Object.keys(input), typesOf(Object.values(input)), () => input);
 }
 
-function typesOf(values: readonly unknown[]): (index: number) => JsonType {
+function typesOf(values: readonly unknown[]): (index: number) => SeenType {
   return (index) => {
-    const value = values[index];
-    return value === null ? 'null' : Array.isArray(value) ? 'array' : (typeof value as JsonType);
+    const text = JSON.stringify(values[index]);
+    return seenType(text, { valueStart: 0, valueEnd: text.length });
   };
 }
 
@@ -128,11 +128,11 @@ describe('values', () => {
   it('are not parsed where their type is all that the schema asks for', () => {
     const check = compile(
       ofProperties(
-        { a: { type: 'string', description: 'x' }, b: { type: ['object', 'null'] }, c: { type: 'number' } },
+        { a: { type: 'string', description: 'x' }, b: { type: ['object', 'null'] }, c: { type: 'number' }, d: { type: 'integer' } },
         { patternProperties: { '^x_': { type: 'array' } }, additionalProperties: { type: 'boolean' } },
       ),
     );
-    const values = { a: '', b: null, c: 1, x_y: [], z: false };
+    const values = { a: '', b: null, c: 1, d: -12, x_y: [], z: false };
     expect(check.check(Object.keys(values), typesOf(Object.values(values)), () => expect.fail('parsed'))).toEqual([]);
   });
 
@@ -143,7 +143,7 @@ describe('values', () => {
         const check = compile(ofProperties({ a: { type, ...more } }));
         const parsed = check.check(
           ['a'],
-          () => 'none' as JsonType,
+          () => 'none' as SeenType,
           () => ({ a }),
         );
         expect(check.check(['a'], typesOf([a]), () => ({ a }))).toEqual(parsed);
