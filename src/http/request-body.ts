@@ -110,7 +110,7 @@ class IncomingBody implements Expirable {
 
   #gather(chunk: Buffer): void {
     const { incoming, headers, limits, scanOptions } = this.#options;
-    this.#turnShare ??= new TurnShare(incoming, () => !this.#isOver);
+    this.#turnShare ??= new TurnShare(incoming, { mayGoOn: () => !this.#isOver });
     this.#turnShare.took(chunk.length);
     this.#chunks ??= new GatheredChunks(limits.bodyBytesMax, declaredBytes(headers), scanOptions);
     if (this.#only !== undefined) this.#chunks.add(this.#only);

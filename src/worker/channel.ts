@@ -73,7 +73,10 @@ export class Channel {
       breach: (breach) => this.#breach(breach),
       mask: handlers.mask,
     });
-    this.#turnShare = new TurnShare(process.stdout, () => this.#throttleTimer === undefined);
+    this.#turnShare = new TurnShare(process.stdout, {
+      mayGoOn: () => this.#throttleTimer === undefined,
+      isAwaited: () => this.#pending.size > 0,
+    });
     process.stdin.on('error', () => handlers.broken('stdin'));
     process.stdout.on('error', () => handlers.broken('stdout'));
     process.stdout.on('data', (chunk: Buffer) => this.#read(chunk));

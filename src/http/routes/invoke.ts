@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ProxyError } from '../../errors.ts';
 import type { Deadlines } from '../../lib/deadlines.ts';
+import { company } from '../../lib/turn-share.ts';
 import type { InvocationId, Phases } from '../../worker/invocation.ts';
 import { answerBytes, answerTimeoutMsDefault, sendAnswer } from '../answer.ts';
 import { type Access, type ApiKeys, apiKeyHeader } from '../api-keys.ts';
@@ -86,6 +87,7 @@ function createInvoke(options: InvokeOptions): (call: Call) => Promise<Ending> {
     if (readiness().state === 'draining') throw shuttingDown();
     if (running >= server.invocationsMax) throw tooMany(server.invocationsMax);
     running += 1;
+    company.comes(call.startedAt);
     const client = clientOf(incoming.socket);
     client.running += 1;
     try {
@@ -107,6 +109,7 @@ function createInvoke(options: InvokeOptions): (call: Call) => Promise<Ending> {
       return outcomeEnding(outcome, call.id);
     } finally {
       running -= 1;
+      company.goes();
       client.running -= 1;
     }
   };

@@ -1,19 +1,22 @@
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { expect, test } from 'vitest';
-import { TurnShare, turnBytesMax } from '../../../src/lib/turn-share.ts';
+import { expect, test, vi } from 'vitest';
+import { Company, companyMs, TurnShare, turnBytesMax } from '../../../src/lib/turn-share.ts';
 
 function flowing() {
   const stream = new PassThrough();
-  const other = { mayGoOn: true };
-  const share = new TurnShare(stream, () => other.mayGoOn);
+  const other = { mayGoOn: true, isAwaited: true };
+  const company = new Company();
+  company.comes(0);
+  company.comes(0);
+  const share = new TurnShare(stream, { mayGoOn: () => other.mayGoOn, isAwaited: () => other.isAwaited, company });
   const sizes: number[] = [];
   stream.on('data', (chunk: Buffer) => {
     sizes.push(chunk.length);
     share.took(chunk.length);
   });
-  return { stream, share, sizes, other };
+  return { stream, share, sizes, other, company };
 }
 
 test('a stream rests once it gave so much, until the next turn', async () => {
@@ -34,4 +37,28 @@ test('one that is paused for another reason stays so', async () => {
   await nextTurn();
   await nextTurn();
   expect(stream.isPaused()).toBe(true);
+});
+
+test('one whose call is alone need not rest, unless nobody waits for what comes', async () => {
+  const { stream, share, other, company } = flowing();
+  company.goes();
+  vi.spyOn(performance, 'now').mockReturnValue(companyMs);
+  share.took(turnBytesMax);
+  expect(stream.isPaused()).toBe(false);
+  other.isAwaited = false;
+  share.took(turnBytesMax);
+  expect(stream.isPaused()).toBe(true);
+  vi.restoreAllMocks();
+});
+
+test('company is there while two calls are on their way, and for a while after they met', () => {
+  const company = new Company();
+  expect(company.isThere(0)).toBe(false);
+  company.comes(0);
+  expect(company.isThere(10)).toBe(false);
+  company.comes(20);
+  expect(company.isThere(20 + 2 * companyMs)).toBe(true);
+  company.goes();
+  expect(company.isThere(19 + companyMs)).toBe(true);
+  expect(company.isThere(20 + companyMs)).toBe(false);
 });
