@@ -60,7 +60,7 @@ async function cold({ results, rounds }: Scene): Promise<void> {
     { name: 'bulkhead', measure: () => runnerStart(runner) },
   ];
   try {
-    await compare({ results, at: { series: coldSeries, point: 'first byte' }, contenders, rounds: rounds });
+    await compare({ results, at: { series: coldSeries, point: 'first byte' }, contenders, rounds });
   } finally {
     await runner.close();
     await instance.close();
