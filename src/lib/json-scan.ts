@@ -67,7 +67,7 @@ export function scanResult(text: Piece, numbers: ScanNumbers, options: ScanOptio
   if (numbers.doubtfulFrom !== undefined)
     return { ok: false, offset: firstInvalidUtf8(bytesOf(text), numbers.doubtfulFrom), reason: 'it is not UTF-8' };
   const { start, end, hasLineBreak, nonFinite } = numbers;
-  return { ok: true, type: jsonTypeAt(text, start), start, end, members: listMembers(text, numbers), hasLineBreak, nonFinite };
+  return { ok: true, type: typeAt(text, start), start, end, members: listMembers(text, numbers), hasLineBreak, nonFinite };
 }
 
 function reasonText(reason: number, { nestingMax, membersMax = membersMaxDefault }: ScanOptions): string {
@@ -136,7 +136,7 @@ const integerDigitsMax = 15;
  * one, too (1.0, 1e3), which shows once they are read.
  */
 export function seenType(text: Piece, { valueStart, valueEnd }: Pick<Member, 'valueStart' | 'valueEnd'>): SeenType {
-  const type = jsonTypeAt(text, valueStart);
+  const type = typeAt(text, valueStart);
   return type === 'number' && isShortInteger(text, valueStart, valueEnd) ? 'integer' : type;
 }
 
@@ -153,7 +153,7 @@ function isDigit(byte: number | undefined): boolean {
 
 const minus = 0x2d;
 
-function jsonTypeAt(text: Piece, start: number): JsonType {
+function typeAt(text: Piece, start: number): JsonType {
   switch (byteAt(text, start)) {
     case 0x7b:
       return 'object';

@@ -5,29 +5,29 @@
  */
 export const turnBytesMax = 128 * 1024;
 
-/** For so long after two calls were on their way at once, streams rest: who came just now may come again. */
+/** In milliseconds; for so long after two invocations were under way at once streams rest: who came just now may come again. */
 export const companyMs = 1000;
 
 /**
- * Whether one call has the event loop to itself. To rest takes 50 µs, with bodies of 10 MB a fifth of the proxy’s time, which a call that is
- * alone need not spend. One of these a process, as there is one event loop.
+ * Whether one invocation has the event loop to itself. To rest takes 50 µs, with bodies of 10 MB a fifth of the proxy’s time, which one that
+ * is alone need not spend. One of these a process, as there is one event loop.
  */
 export class Company {
-  #calls = 0;
+  #invocations = 0;
   #metAt = Number.NEGATIVE_INFINITY;
 
   /** `now`: of performance.now(). */
   comes(now: number): void {
-    this.#calls += 1;
-    if (this.#calls > 1) this.#metAt = now;
+    this.#invocations += 1;
+    if (this.#invocations > 1) this.#metAt = now;
   }
 
   goes(): void {
-    this.#calls -= 1;
+    this.#invocations -= 1;
   }
 
   isThere(now: number): boolean {
-    return this.#calls > 1 || now - this.#metAt < companyMs;
+    return this.#invocations > 1 || now - this.#metAt < companyMs;
   }
 }
 
@@ -41,7 +41,7 @@ interface Restable {
 export interface TurnShareOptions {
   /** Asked after a rest, whether the stream is paused for another reason too. */
   readonly mayGoOn: () => boolean;
-  /** Whether a call waits for what comes; what nobody asked for always rests. Default: yes. */
+  /** Whether an invocation waits for what comes; what nobody asked for always rests. Default: yes. */
   readonly isAwaited?: () => boolean;
   readonly company?: Company;
 }

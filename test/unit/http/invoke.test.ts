@@ -4,6 +4,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { ProxyError } from '../../../src/errors.ts';
 import { hashApiKey } from '../../../src/http/api-keys.ts';
 import { textBytesMax, utf8Of } from '../../../src/lib/pieces.ts';
+import { company, companyMs } from '../../../src/lib/turn-share.ts';
 import type { Invocation, Outcome } from '../../../src/worker/invocation.ts';
 import { echo, phases, serveApp, spiff } from './served-app.ts';
 
@@ -119,12 +120,26 @@ describe('checks in order', () => {
     await using app = await serveApp({ invoke, server: { invocationsMax: 2 } });
     const first = [app.invoke('{}'), app.invoke('{}')];
     await vi.waitFor(() => expect(app.invocations).toHaveLength(2));
+    // A while later, when only what is still under way counts.
+    const later = performance.now() + companyMs;
+    expect(company.isThere(later)).toBe(true);
     const answer = await app.invoke('{}');
     expect(answer).toMatchObject({ status: 429, headers: { 'retry-after': '1' } });
     expect(JSON.parse(answer.body).error.error_code).toBe('queue_full');
     resolve();
     expect((await Promise.all(first)).map(({ status }) => status)).toEqual([200, 200]);
+    expect(company.isThere(later)).toBe(false);
     expect((await app.invoke('{}')).status).toBe(200);
+  });
+
+  test('is judged by the last value of a parameter that is given twice, and by none of the engine’s', async () => {
+    await using app = await serveApp();
+    const strict = (body: string) => app.ask('POST', '/v1/do/test/Strict', { headers: json, body });
+    expect((await strict('{"spiff__text": 1, "text": 1, "text": "é", "count": "1", "count": 1}')).status).toBe(200);
+    expect(await strict('{"spiff__text": "a", "text": "a", "text": 1}')).toMatchObject({
+      status: 400,
+      body: expect.stringContaining('parameter \\"text\\" is not of type string'),
+    });
   });
 });
 
