@@ -52,18 +52,18 @@ export function createLogger({ level, destination }: LoggerOptions): Logger {
   const timeText = createTimeText();
   const messageText = createQuoted();
   const least = levels.indexOf(level);
-  const lineOf = (name: LogLevelName, time: string, members: string, message: string): string =>
-    `{"level":"${name}","time":"${time}"${members === '' ? '' : `,${members}`},"message":${messageText(message)}}\n`;
+  const lineOf = (name: LogLevelName, timeMs: number, members: string, message: string): string =>
+    `{"level":"${name}","time":"${timeText(timeMs)}"${members === '' ? '' : `,${members}`},"message":${messageText(message)}}\n`;
   const writer = (name: LogLevelName) => {
     if (levels.indexOf(name) < least) return () => {};
     return (fields: LogFields, message: string): void => {
-      destination.write(lineOf(name, timeText(), JSON.stringify(fields).slice(1, -1), message));
+      destination.write(lineOf(name, Date.now(), JSON.stringify(fields).slice(1, -1), message));
     };
   };
   const infoLater = (members: () => string, message: string): void => {
-    const time = timeText();
-    if (destination.writeLater === undefined) destination.write(lineOf('info', time, members(), message));
-    else destination.writeLater(() => lineOf('info', time, members(), message));
+    const timeMs = Date.now();
+    if (destination.writeLater === undefined) destination.write(lineOf('info', timeMs, members(), message));
+    else destination.writeLater(() => lineOf('info', timeMs, members(), message));
   };
   return {
     debug: writer('debug'),
@@ -87,17 +87,17 @@ export function createQuoted(): (text: string) => string {
   };
 }
 
-/** The text of a time is made once a millisecond: a busy server writes many lines within one. */
-function createTimeText(): () => string {
-  let madeFor = 0;
-  let text = '';
-  return () => {
-    const now = Date.now();
-    if (now !== madeFor) {
-      madeFor = now;
-      text = new Date(now).toISOString();
+/** An ISO time of a date in milliseconds. All but the milliseconds is made once a second: a busy server writes many lines within one. */
+function createTimeText(): (timeMs: number) => string {
+  let madeFor = Number.NaN;
+  let secondText = '';
+  return (timeMs) => {
+    const second = Math.floor(timeMs / 1000);
+    if (second !== madeFor) {
+      madeFor = second;
+      secondText = new Date(second * 1000).toISOString().slice(0, -'000Z'.length);
     }
-    return text;
+    return `${secondText}${`${1000 + timeMs - second * 1000}`.slice(1)}Z`;
   };
 }
 

@@ -28,34 +28,33 @@ type Line = string | (() => string);
 export function batched(stream: TerminalStream): LogDestination {
   let batch: Line[] = [];
   let chars = 0;
-  let isWaiting = false;
-  let writtenAt = Number.NEGATIVE_INFINITY;
+  let isCollecting = false;
+  let timer: NodeJS.Timeout | undefined;
   const flush = (): void => {
     if (batch.length === 0) return;
     const lines = batch;
     batch = [];
     chars = 0;
-    unwritten.delete(flush);
     writeLines(stream, lines);
   };
   const wake = (): void => {
-    isWaiting = false;
-    writtenAt = performance.now();
+    isCollecting = batch.length > 0;
+    if (!isCollecting) return;
     flush();
-  };
-  const wait = (): void => {
-    isWaiting = true;
-    const waitMs = writtenAt + lingerMs - performance.now();
-    if (waitMs > 0) setTimeout(wake, waitMs);
-    else setImmediate(wake);
+    // One timer, begun again: Node makes a list for each duration that none waits for yet, and drops it when the last one has come. It keeps
+    // no process alive, for what is not written yet is written at its end.
+    if (timer === undefined) timer = setTimeout(wake, lingerMs).unref();
+    else timer.refresh();
   };
   const add = (line: Line, length: number): void => {
     if (chars + length > batchCharsMax || batch.length >= batchLinesMax) flush();
-    if (batch.length === 0) unwritten.add(flush);
     batch.push(line);
     chars += length;
-    if (!isWaiting) wait();
+    if (isCollecting) return;
+    isCollecting = true;
+    setImmediate(wake);
   };
+  flushes.add(flush);
   return { write: (line) => add(line, line.length), writeLater: (line) => add(line, 0) };
 }
 
@@ -78,7 +77,8 @@ function writeLines(stream: TerminalStream, lines: readonly Line[]): void {
   stream.write(chunk.subarray(0, length));
 }
 
-const unwritten = new Set<() => void>();
+/** Of all destinations: each lives as long as the process. */
+const flushes = new Set<() => void>();
 process.on('exit', () => {
-  for (const flush of unwritten) flush();
+  for (const flush of flushes) flush();
 });

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { createLogger, type LogLevelName } from '../../src/log.ts';
 
 function lines(level: LogLevelName) {
@@ -21,6 +21,21 @@ describe('createLogger', () => {
     const { written, logger } = lines('debug');
     logger.debug({}, 'ready');
     expect(JSON.parse(written[0] ?? '')).toMatchObject({ level: 'debug', message: 'ready' });
+  });
+
+  test('tells the time to the millisecond, within a second and from one to the next', () => {
+    const { written, logger } = lines('info');
+    const times = ['2026-11-28T17:59:59.007Z', '2026-11-28T17:59:59.999Z', '2026-11-28T18:00:00.000Z', '2026-11-28T17:59:59.070Z'];
+    vi.useFakeTimers();
+    try {
+      for (const time of times) {
+        vi.setSystemTime(new Date(time));
+        logger.info({}, 'said');
+      }
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(written.map((line) => (JSON.parse(line) as { time: string }).time)).toEqual(times);
   });
 
   test('makes a line for later with the time at which it was told, or at once where nothing is kept for later', () => {
