@@ -16,8 +16,9 @@ const { runCli } = await import('./cli/program.ts');
 setFlagsFromString('--no-allocation-site-pretenuring');
 // After some seconds with little to do V8 shrinks its young generation to 1 MB, and then doubles it only when as much as it holds has
 // survived. Little of a call survives: one caller after a pause had 60 minor collections a second, each waking three threads, for 8 % of the
-// calls. Growing eightfold it comes back to the 16 MB that it has under load within the second, and to 6 collections.
-setFlagsFromString('--semi-space-growth-factor=8');
+// calls. Growing eightfold it comes back to 8 or to the 16 MB that it has under load, and so to 22 or 6 collections. Not while the process
+// starts, of which much survives: 300 workers that nobody calls yet would have it at 16 MB, too.
+setTimeout(() => setFlagsFromString('--semi-space-growth-factor=8'), 30_000).unref();
 // By default V8 lets a small heap grow by 16 MB until its next major collection, which it begins as soon as no more is left of them than
 // its young generation holds. That is 16 MB, too: with bodies of 10 MB it collected at each call, for a quarter of the CPU.
 // Now a heap may grow to two and a half times what lives in it.
