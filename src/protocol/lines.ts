@@ -16,6 +16,9 @@ export interface LineHandlers {
   readonly mask?: Mask;
 }
 
+/** Whether bytes are the reader’s own for good, or lent to it until it returns. */
+export type Keeping = 'own' | 'lent';
+
 /** A line longer than this is scanned while it comes. */
 const longLineBytes = 65_536;
 const lineFeed = 0x0a;
@@ -42,15 +45,14 @@ export class LineReader {
     this.#mask = handlers.mask ?? ((text) => text);
   }
 
-  /** `chunk` becomes the reader’s own. */
-  push(chunk: Uint8Array): void {
+  push(chunk: Uint8Array, keeping: Keeping = 'own'): void {
     // As a Buffer, whose search for one byte is the machine’s memchr.
     const bytes = bytesOf(chunk);
     let from = 0;
     while (!this.#isStopped && from < bytes.length) {
       const at = bytes.indexOf(lineFeed, from);
       const end = at === -1 ? bytes.length : at;
-      if (at === -1 || !this.#takeText(bytes, from, end)) this.#part(bytes.subarray(from, end), at === -1);
+      if (at === -1 || !this.#takeText(bytes, from, end)) this.#part(bytes.subarray(from, end), at === -1, keeping);
       from = end + 1;
     }
   }
@@ -80,28 +82,29 @@ export class LineReader {
     return true;
   }
 
-  #part(part: Buffer, isUnfinished: boolean): void {
+  #part(part: Buffer, isUnfinished: boolean, keeping: Keeping): void {
     if (this.#line.length + part.length > this.#limits.messageBytesMax) this.#breakOverlong(part);
-    else if (isUnfinished) this.#keep(part);
-    else this.#endLine(part);
+    else if (isUnfinished) this.#keep(part, keeping);
+    else this.#endLine(part, keeping);
   }
 
   /** Part of a line whose end is still to come: text that will never be a message is told early, for its end may never come. */
-  #keep(part: Buffer): void {
+  #keep(part: Buffer, keeping: Keeping): void {
     const before = this.#line.length;
     // Before its memory goes.
     this.#begun?.scan.advance(part);
-    this.#line.append(part);
+    // The first is kept as it is, the others are copied behind it.
+    this.#line.append(before === 0 ? kept(part, keeping) : part);
     if (this.#begun === undefined && this.#line.length > longLineBytes) this.#begun = beginLine(this.#line.whole(), this.#limits);
     if (before > excerptBytes || this.#line.length <= excerptBytes) return;
     const beginning = this.#line.whole().subarray(0, excerptBytes + 1);
     if (!mayBeMessage(beginning)) this.#break(wrongBeginning(beginning, this.#mask));
   }
 
-  /** A line that came in one chunk is read where it is. */
-  #endLine(last: Buffer): void {
+  /** A line that came in one chunk is read where it is, or in a copy, for an answer is passed on. */
+  #endLine(last: Buffer, keeping: Keeping): void {
     if (this.#line.length === 0) {
-      this.#take(last);
+      this.#take(kept(last, keeping));
       return;
     }
     this.#line.append(last);
@@ -150,6 +153,10 @@ export class LineReader {
     this.stop();
     this.#handlers.breach(breach);
   }
+}
+
+function kept(bytes: Buffer, keeping: Keeping): Buffer {
+  return keeping === 'own' ? bytes : Buffer.from(bytes);
 }
 
 function cutOff(bytes: number): Breach {

@@ -6,12 +6,13 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { endOf } from './attach-stream.ts';
+import { type Lender, lendingSocket } from './lending-socket.ts';
 
 /** stdin and stdout of one container as named pipes in a folder that is mounted into it. */
 export interface ContainerPipes {
   readonly folder: string;
   readonly stdin: Writable;
-  readonly stdout: Readable;
+  readonly stdout: Readable & Lender;
   /** To be told once the container has opened its end of stdin; what closes it waits for that. */
   opened(): void;
   /** Closes our ends and removes the folder. Idempotent. */
@@ -30,7 +31,7 @@ export async function makePipes(folder: string): Promise<ContainerPipes> {
   const writeEnd = openSync(inPath, constants.O_RDWR | constants.O_NONBLOCK);
   const readEnd = openSync(outPath, constants.O_RDONLY | constants.O_NONBLOCK);
   const input = new Socket({ fd: writeEnd, readable: false, writable: true });
-  const stdout = new Socket({ fd: readEnd, readable: true, writable: false });
+  const stdout = lendingSocket({ fd: readEnd });
   for (const socket of [input, stdout]) socket.on('error', () => {});
   const open = Promise.withResolvers<void>();
   return {

@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { ErrorCode } from '../errors.ts';
 import type { ConnectorName } from '../manifest/names.ts';
 import type { SandboxPolicy } from '../sandbox/policy.ts';
+import type { Lender } from './lending-socket.ts';
 
 /** What to start. A runner knows streams and processes; it knows nothing of messages or invocations. */
 export interface ProcessSpec {
@@ -35,7 +36,7 @@ export type ProcessSource =
 /** One live process tree or container. Whoever got it must see `exited` settle; `kill` makes that certain. */
 export interface ConnectorProcess {
   readonly stdin: Writable;
-  readonly stdout: Readable;
+  readonly stdout: Readable & Partial<Lender>;
   readonly stderr: Readable;
   /** Settles once, when nothing of the tree is left; never rejects. */
   readonly exited: Promise<ProcessExit>;

@@ -4,6 +4,7 @@ import { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { settlesWithin } from '../lib/pause.ts';
 import type { FilterArchitecture } from '../sandbox/syscalls.ts';
+import { lendingSocket } from './lending-socket.ts';
 import { SpawnedProcess, signalNames } from './outer-process.ts';
 import type { SandboxUser } from './sandbox-user.ts';
 
@@ -168,7 +169,7 @@ class PerlSpawner implements Spawner {
     const process = this.#processes.get(id);
     if (process === undefined) (handle as unknown as { close(): void } | undefined)?.close();
     else if (input !== undefined) process.stdio[input] = new Socket({ handle, readable: false, writable: true } as object);
-    else if (output !== undefined) process.stdio[output] = new Socket({ handle, readable: true, writable: false } as object);
+    else if (output !== undefined) process.stdio[output] = lendingSocket({ handle });
     else if (index !== undefined) process.emit('message', { index }, handle);
     else if (pid !== undefined) {
       process.pid = pid;

@@ -5,7 +5,7 @@ import { Slots } from '../lib/slots.ts';
 import { TurnShare } from '../lib/turn-share.ts';
 import { encodeInvoke, encodeNotification, encodeRequest, type InvokeFields } from '../protocol/encode.ts';
 import { lineLimitsDefault } from '../protocol/limits.ts';
-import { type Breach, type Incoming, LineReader } from '../protocol/lines.ts';
+import { type Breach, type Incoming, type Keeping, LineReader } from '../protocol/lines.ts';
 import type { ConnectorProcess } from '../runner/runner.ts';
 import { BatchedWriter } from './batched-writer.ts';
 import { createIdSource, slotOf } from './ids.ts';
@@ -79,7 +79,8 @@ export class Channel {
     });
     process.stdin.on('error', () => handlers.broken('stdin'));
     process.stdout.on('error', () => handlers.broken('stdout'));
-    process.stdout.on('data', (chunk: Buffer) => this.#read(chunk));
+    process.stdout.on('data', (chunk: Buffer) => this.#read(chunk, 'own'));
+    process.stdout.lendTo?.((bytes) => this.#read(bytes, 'lent'));
     process.stdout.on('end', () => this.#end());
   }
 
@@ -164,14 +165,14 @@ export class Channel {
     this.#pending.remove(slot);
   }
 
-  #read(chunk: Buffer): void {
+  #read(chunk: Buffer, keeping: Keeping): void {
     if (this.#closedBy !== undefined) return;
     this.#answerBytes = 0;
     this.#hasNotified = false;
     // Before the reader takes it.
     const { byteLength } = chunk;
     this.#turnShare.took(byteLength);
-    this.#reader.push(chunk);
+    this.#reader.push(chunk, keeping);
     const noiseBytes = byteLength - this.#answerBytes;
     if (this.#hasNotified && noiseBytes > 0) this.#throttle(noiseBytes);
   }

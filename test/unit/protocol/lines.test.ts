@@ -9,14 +9,32 @@ interface Reading {
   readonly breaches: readonly Breach[];
 }
 
+/** The same whether the reader keeps the chunks or they are lent to it, one after the other in the same memory. */
 function read(chunks: readonly (Uint8Array | string)[], limits: Partial<LineLimits> = {}, mask?: (text: string) => string): Reading {
+  const kept = readBy((reader, chunk) => reader.push(Buffer.from(chunk)), chunks, limits, mask);
+  const lend = (reader: LineReader, chunk: Uint8Array | string): void => {
+    const bytes = Buffer.from(chunk);
+    reader.push(bytes, 'lent');
+    bytes.fill('?');
+  };
+  const lent = readBy(lend, chunks, limits, mask);
+  expect(told(lent)).toEqual(told(kept));
+  return kept;
+}
+
+function readBy(
+  push: (reader: LineReader, chunk: Uint8Array | string) => void,
+  chunks: readonly (Uint8Array | string)[],
+  limits: Partial<LineLimits>,
+  mask?: (text: string) => string,
+): Reading {
   const messages: Incoming[] = [];
   const breaches: Breach[] = [];
   const reader = new LineReader(
     { ...lineLimitsDefault, ...limits },
     { message: (message) => messages.push(message), breach: (breach) => breaches.push(breach), ...(mask === undefined ? {} : { mask }) },
   );
-  for (const chunk of chunks) reader.push(Buffer.from(chunk));
+  for (const chunk of chunks) push(reader, chunk);
   reader.end();
   return { messages, breaches };
 }

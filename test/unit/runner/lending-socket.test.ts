@@ -1,0 +1,109 @@
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, openSync, readdirSync, writeSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import { turnBytesMax } from '../../../src/lib/turn-share.ts';
+import { type Lender, lendingSocket } from '../../../src/runner/lending-socket.ts';
+
+interface Pipe {
+  readonly output: Socket & Lender;
+  write(text: string): void;
+  end(): void;
+}
+
+async function pipe(): Promise<Pipe> {
+  const before = readdirSync('/proc/self/fd').length;
+  const folder = await mkdtemp(join(tmpdir(), 'bulkhead-lending-'));
+  const path = join(folder, 'pipe');
+  execFileSync('mkfifo', [path]);
+  const output = lendingSocket({ fd: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK) });
+  const input = openSync(path, constants.O_WRONLY);
+  let isOpen = true;
+  const end = (): void => {
+    if (isOpen) closeSync(input);
+    isOpen = false;
+  };
+  onTestFinished(async () => {
+    end();
+    output.destroy();
+    await rm(folder, { recursive: true });
+    await pause(10);
+    expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before);
+  });
+  return { output, write: (line) => void writeSync(input, line), end };
+}
+
+const ended = (output: Socket): Promise<unknown> => new Promise((resolve) => output.once('end', resolve));
+
+test('is read as any other socket by who does not take it', async () => {
+  const { output, write, end } = await pipe();
+  write('one ');
+  await pause(20);
+  write('two');
+  end();
+  expect(await text(output)).toBe('one two');
+});
+
+test('gives what waited first, then lends what comes, and ends', async () => {
+  const { output, write, end } = await pipe();
+  const told: string[] = [];
+  let lent: Buffer | undefined;
+  write('waited ');
+  await pause(20);
+  output.on('data', (chunk: Buffer) => told.push(`data ${chunk.toString()}`));
+  output.lendTo((bytes) => {
+    lent = bytes;
+    told.push(`lent ${bytes.toString()}`);
+  });
+  await pause(20);
+  write('first');
+  await pause(20);
+  const kept = lent;
+  write('secnd');
+  end();
+  await ended(output);
+  expect(told).toEqual(['data waited ', 'lent first', 'lent secnd']);
+  expect(kept?.toString()).toBe('secnd');
+  // Never all of its memory, which whoever copies a chunk would empty.
+  expect(kept?.buffer.byteLength).toBeGreaterThan(turnBytesMax);
+});
+
+test('lends nothing while it is paused, and loses nothing', async () => {
+  const { output, write, end } = await pipe();
+  let told = '';
+  output.on('data', (chunk: Buffer) => {
+    told += chunk.toString();
+  });
+  output.lendTo((bytes) => {
+    told += bytes.toString();
+    output.pause();
+  });
+  write('a');
+  await pause(20);
+  write('b');
+  await pause(20);
+  expect(told).toBe('a');
+  output.resume();
+  await pause(20);
+  expect(told).toBe('ab');
+  output.resume();
+  end();
+  await ended(output);
+  expect(told).toBe('ab');
+});
+
+test('reads no more than it can hold while nobody takes it', async () => {
+  const { output, write } = await pipe();
+  const part = 'x'.repeat(60_000);
+  write(part);
+  await pause(20);
+  write(part);
+  await pause(20);
+  expect(output.readableLength).toBeGreaterThanOrEqual(output.readableHighWaterMark);
+  expect(output.bytesRead).toBeLessThanOrEqual(2 * part.length);
+});
