@@ -12,7 +12,7 @@ const turns = 5;
 
 /** By new processes again and again: one has more luck than another with where its memory lies, and keeps it. */
 export async function overhead(scene: Scene): Promise<void> {
-  for (let pair = 0; pair < scene.longRounds; pair++) await comparePair(scene);
+  for (let pair = 0; pair < scene.rounds; pair++) await comparePair(scene);
 }
 
 /** The two take turns, and each shows its best: a few percent are looked for here, and whatever disturbs a turn makes it only slower. */

@@ -30,10 +30,10 @@ const namesOfGoals: Readonly<Record<number, readonly string[]>> = {
 };
 
 /**
- * Where the contenders of goals are few, and their ratios differ from round to round by a fifth and more: what one connection sees depends on
- * where the scheduler puts whom, what 64 see on who gets the second core.
+ * The ratios of goals differ from round to round by a fifth and more: what one connection sees depends on where the scheduler puts whom, what
+ * many see on who gets the second core.
  */
-const moreRounds: Readonly<Record<number, number>> = { 1: 4, 64: 2 };
+const moreRounds: Readonly<Record<number, number>> = { 1: 4, 16: 2, 64: 2 };
 
 export async function smallCalls(scene: Scene): Promise<void> {
   const { world, results, rounds, fewRounds, isQuick } = scene;
