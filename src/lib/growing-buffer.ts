@@ -6,10 +6,13 @@ const growth = 4;
 /** How much longer than the one before a text may be to fit in at once. */
 const likenessMax = 1.125;
 
+/** Whether bytes are for good whose they are given to, or lent until the call returns. */
+export type Keeping = 'own' | 'lent';
+
 /**
  * Bytes that come in chunks, as one buffer at any time. Each byte is copied once, and a third of once more while the buffer grows;
- * a single chunk is not copied at all. The chunks become its own: those that are large and have memory to themselves are emptied once they
- * are copied, since to leave them to the collector takes twice the memory and, with large bodies, a third of the time.
+ * a single chunk that is its own is not copied at all. Of its own chunks, those that are large and have memory to themselves are emptied once
+ * they are copied, since to leave them to the collector takes twice the memory and, with large bodies, a third of the time.
  */
 export class GrowingBuffer {
   readonly #bytesMax: number;
@@ -31,15 +34,15 @@ export class GrowingBuffer {
     return this.#length;
   }
 
-  append(chunk: Buffer): void {
-    const isFirst = this.#length === 0;
+  append(chunk: Buffer, keeping: Keeping = 'own'): void {
+    const isBorrowed = this.#length === 0 && keeping === 'own';
     const length = this.#length + chunk.length;
-    if (isFirst) this.#buffer = chunk;
+    if (isBorrowed) this.#buffer = chunk;
     else {
       this.#roomFor(length).set(chunk, this.#length);
-      release(chunk);
+      if (keeping === 'own') release(chunk);
     }
-    this.#isBorrowed = isFirst;
+    this.#isBorrowed = isBorrowed;
     this.#length = length;
   }
 

@@ -1,4 +1,4 @@
-import { GrowingBuffer } from '../lib/growing-buffer.ts';
+import { GrowingBuffer, type Keeping } from '../lib/growing-buffer.ts';
 import { bytesOf, textBytesMax } from '../lib/pieces.ts';
 import { type Breach, excerptBytes, type Mask, notAMessage, tooLarge } from './breach.ts';
 import { type BegunLine, beginLine, type Incoming, idOfBeginning, readLine, readPlainAnswer } from './incoming.ts';
@@ -15,9 +15,6 @@ export interface LineHandlers {
   /** Applied to what the connector wrote before any of it is put into a message. Default: nothing is masked. */
   readonly mask?: Mask;
 }
-
-/** Whether bytes are the reader’s own for good, or lent to it until it returns. */
-export type Keeping = 'own' | 'lent';
 
 /** A line longer than this is scanned while it comes. */
 const longLineBytes = 65_536;
@@ -93,8 +90,7 @@ export class LineReader {
     const before = this.#line.length;
     // Before its memory goes.
     this.#begun?.scan.advance(part);
-    // The first is kept as it is, the others are copied behind it.
-    this.#line.append(before === 0 ? kept(part, keeping) : part);
+    this.#line.append(part, keeping);
     if (this.#begun === undefined && this.#line.length > longLineBytes) this.#begun = beginLine(this.#line.whole(), this.#limits);
     if (before > excerptBytes || this.#line.length <= excerptBytes) return;
     const beginning = this.#line.whole().subarray(0, excerptBytes + 1);
@@ -104,10 +100,10 @@ export class LineReader {
   /** A line that came in one chunk is read where it is, or in a copy, for an answer is passed on. */
   #endLine(last: Buffer, keeping: Keeping): void {
     if (this.#line.length === 0) {
-      this.#take(kept(last, keeping));
+      this.#take(keeping === 'own' ? last : Buffer.from(last));
       return;
     }
-    this.#line.append(last);
+    this.#line.append(last, keeping);
     const line = this.#line.whole();
     const begun = this.#begun;
     this.#clear();
@@ -153,10 +149,6 @@ export class LineReader {
     this.stop();
     this.#handlers.breach(breach);
   }
-}
-
-function kept(bytes: Buffer, keeping: Keeping): Buffer {
-  return keeping === 'own' ? bytes : Buffer.from(bytes);
 }
 
 function cutOff(bytes: number): Breach {

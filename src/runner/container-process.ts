@@ -1,4 +1,4 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { ProxyError } from '../errors.ts';
 import { pause } from '../lib/pause.ts';
 import type { ContainerEnd, LaunchedContainer } from './container-launch.ts';
@@ -10,7 +10,7 @@ export interface ContainerProcessOptions {
   readonly spec: ProcessSpec;
   readonly container: LaunchedContainer;
   readonly stdin: Writable;
-  readonly stdout: Readable;
+  readonly stdout: ConnectorProcess['stdout'];
   /** Settles, with why, when what the container depends on has ended. */
   readonly supportLost: Promise<string>;
   /** Settles when it is to be ended for a limit that it went over. */

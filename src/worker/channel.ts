@@ -1,11 +1,12 @@
 import type { ProxyError } from '../errors.ts';
 import { ByteBudget } from '../lib/byte-budget.ts';
+import type { Keeping } from '../lib/growing-buffer.ts';
 import { byteLengthOf } from '../lib/pieces.ts';
 import { Slots } from '../lib/slots.ts';
 import { TurnShare } from '../lib/turn-share.ts';
 import { encodeInvoke, encodeNotification, encodeRequest, type InvokeFields } from '../protocol/encode.ts';
 import { lineLimitsDefault } from '../protocol/limits.ts';
-import { type Breach, type Incoming, type Keeping, LineReader } from '../protocol/lines.ts';
+import { type Breach, type Incoming, LineReader } from '../protocol/lines.ts';
 import type { ConnectorProcess } from '../runner/runner.ts';
 import { BatchedWriter } from './batched-writer.ts';
 import { createIdSource, slotOf } from './ids.ts';

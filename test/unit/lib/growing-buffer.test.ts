@@ -36,6 +36,14 @@ test('a large chunk is emptied once it is copied, unless its memory has somethin
   );
 });
 
+test('a lent chunk is copied, also as the first, and left alone', () => {
+  const gathered = new GrowingBuffer(100_000);
+  const lent = Buffer.allocUnsafeSlow(8192);
+  for (const byte of [1, 2, 3]) gathered.append(lent.fill(byte), 'lent');
+  expect(lent).toHaveLength(8192);
+  expect(gathered.whole()).toEqual(Buffer.concat([1, 2, 3].map((byte) => Buffer.alloc(8192, byte))));
+});
+
 const chunk = (): Buffer => Buffer.alloc(100_000, 1);
 
 test('one chunk is not copied; more of them share one buffer of the expected size', () => {

@@ -49,6 +49,19 @@ test('is read as any other socket by who does not take it', async () => {
   expect(await text(output)).toBe('one two');
 });
 
+test('what is read otherwise has memory of its own, however little it is', async () => {
+  const { output, write, end } = await pipe();
+  const chunks: Buffer[] = [];
+  output.on('data', (chunk: Buffer) => chunks.push(chunk));
+  for (const byte of 'abc') {
+    write(byte);
+    await vi.waitFor(() => expect(chunks.at(-1)?.toString()).toBe(byte));
+  }
+  end();
+  await ended(output);
+  expect(chunks.map(({ buffer }) => buffer.byteLength)).toEqual([1, 1, 1]);
+});
+
 test('gives what waited first, then lends what comes, and ends', async () => {
   const { output, write, end } = await pipe();
   const told: string[] = [];
