@@ -64,7 +64,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-async function untilReady(url: string): Promise<void> {
+export async function untilReady(url: string): Promise<void> {
   for (const end = performance.now() + startTimeoutMs; performance.now() < end; await sleep(5)) {
     // A request that is refused costs milliseconds, and made a start that was asked in this way 7 % slower.
     if (!(await isListening(url))) continue;

@@ -3,7 +3,7 @@ import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeF
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { freePort, type ServerProcess, startAnnounced, startOnPort } from './server-process.ts';
+import { freePort, type ServerProcess, startAnnounced, startOnPort, untilReady } from './server-process.ts';
 
 /** Files that all servers of one run are made of; removed at the end. */
 export interface World extends Disposable {
@@ -96,15 +96,51 @@ export interface ServedConfig extends ServerProcess {
 }
 
 export async function serveConfig(world: World, name: string, connectors: string, server = ''): Promise<ServedConfig> {
-  const [file, logFile] = [join(world.folder, `${name}.yaml`), join(world.folder, `${name}.log`)];
+  const { file, head, port } = await writeConfig(world, name, connectors, server);
+  const logFile = join(world.folder, `${name}.log`);
+  const args = [join(project, 'src/main.ts'), 'serve', '--config', file];
+  const started = await startOnPort({ command: process.execPath, args, environment: fromSource, port, path: '/readyz', logFile });
+  return Object.assign(started, { file, head, logFile });
+}
+
+/** As `npm run bulkhead` has it. */
+const fromSource = { NODE_COMPILE_CACHE: join(project, 'node_modules/.cache/compiled') };
+
+interface WrittenConfig extends Pick<ServedConfig, 'file' | 'head'> {
+  readonly port: number;
+}
+
+async function writeConfig(world: World, name: string, connectors: string, server: string): Promise<WrittenConfig> {
+  const file = join(world.folder, `${name}.yaml`);
   const port = await freePort();
   const head = `server:\n  port: ${port}\n${indent(server)}\nconnectors:\n`;
   writeFileSync(file, `${head}${indent(connectors)}\n`);
-  const args = [join(project, 'src/main.ts'), 'serve', '--config', file];
-  // As `npm run bulkhead` has it.
-  const environment = { NODE_COMPILE_CACHE: join(project, 'node_modules/.cache/compiled') };
-  const started = await startOnPort({ command: process.execPath, args, environment, port, path: '/readyz', logFile });
-  return Object.assign(started, { file, head, logFile });
+  return { file, head, port };
+}
+
+/** Two proxies in one process, with the same connectors. */
+export async function startTwoProxies(world: World, connectors: string, servers: readonly [string, string]): Promise<TwoProxies> {
+  const name = `bulkhead-${configs++}`;
+  const first = await writeConfig(world, `${name}-first`, connectors, servers[0]);
+  const second = await writeConfig(world, `${name}-second`, connectors, servers[1]);
+  const args = [join(bench, 'servers/two-proxies.ts'), first.file, second.file];
+  const logFile = join(world.folder, `${name}.log`);
+  const started = await startOnPort({
+    command: process.execPath,
+    args,
+    environment: fromSource,
+    port: first.port,
+    path: '/readyz',
+    logFile,
+  });
+  const secondUrl = `http://127.0.0.1:${second.port}`;
+  await untilReady(`${secondUrl}/readyz`);
+  return Object.assign(started, { secondUrl });
+}
+
+export interface TwoProxies extends ServerProcess {
+  /** `url` is the first one's. */
+  readonly secondUrl: string;
 }
 
 export function indent(text: string): string {

@@ -1,0 +1,15 @@
+/**
+ * Two proxies in one process, each with its own config: what differs between them is then theirs, not the luck of a process. The first is
+ * started as a user does it, so that the process is what that makes of it.
+ */
+import { runCli } from '../../src/cli/program.ts';
+
+const [node = '', , first = '', second = ''] = process.argv;
+const serve = (config: string): readonly string[] => ['serve', '--config', config];
+
+process.argv = [node, 'src/main.ts', ...serve(first)];
+const { environment, cwd } = { environment: process.env, cwd: process.cwd() };
+const started = import('../../src/main.ts');
+const { stdin, stdout, stderr } = process;
+await runCli({ argv: serve(second), environment, cwd, stdin, stdout, stderr, onSignal: (name, handler) => void process.on(name, handler) });
+await started;
