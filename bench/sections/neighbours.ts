@@ -16,7 +16,7 @@ export const paces = {
 const largeConnections = 2;
 
 export async function neighbours(scene: Scene): Promise<void> {
-  const { world, results, rounds, longRounds, isQuick } = scene;
+  const { world, results, rounds, isQuick } = scene;
   await using stack = new AsyncDisposableStack();
   const yaml = (name: string) => connectorYaml({ name, folder: world.copyOf('static', name), workers: oneWorker, more: patient });
   const bulkhead = stack.use(await startBulkhead({ world, connectors: yaml('small') + yaml('large') }));
@@ -30,7 +30,7 @@ export async function neighbours(scene: Scene): Promise<void> {
   const largeBody = world.body('large', records(isQuick ? 1e6 : 1e7));
   for (const [point, pace] of Object.entries(paces)) {
     const contenders = pairs.flatMap((pair) => [quiet(scene, pair.small, pace), loaded(scene, pair, pace, largeBody)]);
-    await compare({ results, at: { series, point }, contenders, rounds: pace.seconds > 2 ? longRounds : rounds });
+    await compare({ results, at: { series, point }, contenders, rounds });
   }
 }
 
