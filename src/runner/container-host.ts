@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { EgressGateway } from '../egress/gateway.ts';
 import { ProxyError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import { createPipeFolders, type PipeFolders } from './container-pipes.ts';
 import { chooseSeccomp, seccompProfile } from './container-seccomp.ts';
 import { connectEngine, type DockerEngine, type EngineFacts } from './docker-engine.ts';
 import type { DockerInstance } from './docker-instance.ts';
@@ -45,6 +46,7 @@ export interface ContainerHost {
   readonly limitWatch: LimitWatch;
   /** By image id: whether it has a shell to open named pipes with. */
   readonly shells: Map<string, boolean>;
+  readonly pipeFolders: PipeFolders;
   /** Never throws: an engine that is away is cleaned up when it is back. */
   reap(): Promise<number>;
 }
@@ -66,6 +68,7 @@ export function createContainerHost(address: string, options: ContainerHostOptio
     names,
     limitWatch: createLimitWatch(),
     shells: new Map(),
+    pipeFolders: createPipeFolders(() => instance.makeFolder()),
     sharesFiles: async () => mayShare && (await engine.facts()).sharesKernel,
     giveUpSharing() {
       mayShare = false;

@@ -19,17 +19,69 @@ export interface ContainerPipes {
   close(): Promise<void>;
 }
 
+/** Folders with named pipes in them. */
+export interface PipeFolders {
+  take(): Promise<string>;
+  /** Soon makes one for the next who takes. */
+  makeAhead(): void;
+  /** Removes one that nobody took. Nothing may be asked of it afterwards. */
+  close(): Promise<void>;
+}
+
+/** Until the engine has been asked for whatever it was asked for before. */
+const aheadMs = 20;
+
 /**
- * Makes the pipes and opens our ends before any container can. What the engine copies twice on an attach, the kernel hands over once
+ * Named pipes take a program to be made, and to start one from a process of the proxy's size takes its event loop 25 ms: a twentieth of a
+ * container's start, unless it is done while the engine works for the start before.
+ */
+export function createPipeFolders(makeFolder: () => Promise<string>): PipeFolders {
+  let spare: Promise<string | undefined> | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const make = async (): Promise<string> => {
+    const folder = await makeFolder();
+    // Whatever user the container runs as must be able to open them, and nobody else sees the folder.
+    await promisify(execFile)('mkfifo', ['-m', '0666', inPathOf(folder), outPathOf(folder)]);
+    return folder;
+  };
+  const takeSpare = async (): Promise<string | undefined> => {
+    const taken = spare;
+    spare = undefined;
+    return await taken;
+  };
+  return {
+    take: async () => (await takeSpare()) ?? (await make()),
+    makeAhead() {
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        // Whoever takes it then makes its own, and is told why that cannot be.
+        spare ??= make().catch(() => undefined);
+      }, aheadMs).unref();
+    },
+    async close() {
+      clearTimeout(timer);
+      const left = await takeSpare();
+      if (left !== undefined) await rm(left, { recursive: true, force: true });
+    },
+  };
+}
+
+function inPathOf(folder: string): string {
+  return join(folder, 'stdin');
+}
+
+function outPathOf(folder: string): string {
+  return join(folder, 'stdout');
+}
+
+/**
+ * Opens our ends of a folder's pipes before any container can. What the engine copies twice on an attach, the kernel hands over once
  * here: a round trip costs what a subprocess's does.
  */
-export async function makePipes(folder: string): Promise<ContainerPipes> {
-  const [inPath, outPath] = [join(folder, 'stdin'), join(folder, 'stdout')];
-  // Whatever user the container runs as must be able to open them, and nobody else sees the folder.
-  await promisify(execFile)('mkfifo', ['-m', '0666', inPath, outPath]);
+export function openPipes(folder: string): ContainerPipes {
   // Read and write: a writer alone would have to wait for the container to open its end.
-  const writeEnd = openSync(inPath, constants.O_RDWR | constants.O_NONBLOCK);
-  const readEnd = openSync(outPath, constants.O_RDONLY | constants.O_NONBLOCK);
+  const writeEnd = openSync(inPathOf(folder), constants.O_RDWR | constants.O_NONBLOCK);
+  const readEnd = openSync(outPathOf(folder), constants.O_RDONLY | constants.O_NONBLOCK);
   const input = new Socket({ fd: writeEnd, readable: false, writable: true });
   const stdout = lendingSocket({ fd: readEnd });
   for (const socket of [input, stdout]) socket.on('error', () => {});

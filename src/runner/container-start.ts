@@ -6,7 +6,7 @@ import { type ContainerHost, requireLimits } from './container-host.ts';
 import { containerLabels, containerName } from './container-labels.ts';
 import { type LaunchedContainer, launchContainer } from './container-launch.ts';
 import { type ContainerNetwork, type ContainerPlan, connectorUser, containerOptions } from './container-options.ts';
-import { type ContainerPipes, makePipes } from './container-pipes.ts';
+import { type ContainerPipes, openPipes } from './container-pipes.ts';
 import { containerProcess } from './container-process.ts';
 import { watchContainer } from './container-watch.ts';
 import { type DockerEngine, isRefusal, refusalText } from './docker-engine.ts';
@@ -65,6 +65,7 @@ async function begin(start: ContainerStart): Promise<ConnectorProcess> {
   // An engine that is away is cleaned up by the reaper; the first failure is the one to tell.
   undo.defer(() => container.remove().catch(() => {}));
   await readySidecar;
+  if (pipes !== undefined) host.pipeFolders.makeAhead();
   await container.start(signal);
   const watch =
     spec.policy.sandbox === 'enforced' ? watchContainer({ ...host, watch: host.limitWatch, id: container.id, spec }) : undefined;
@@ -118,7 +119,7 @@ async function pipesFor({ host, spec }: ContainerStart, image: EngineImage): Pro
   if (!(await host.sharesFiles()) || image.entrypoint.length + image.command.length === 0) return undefined;
   if (!(await hasShell(host, image))) return undefined;
   host.options.logger.debug({ connector: spec.connector }, 'stdio by named pipes');
-  return await makePipes(await host.options.instance.makeFolder());
+  return openPipes(await host.pipeFolders.take());
 }
 
 /** Looked up once for each image, in a container that never runs. */

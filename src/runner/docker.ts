@@ -76,6 +76,7 @@ export function createDockerRunner(options: DockerRunnerOptions): DockerRunner {
       await Promise.allSettled(starting);
       for (const process of live) process.kill();
       await Promise.all([...live].map((process) => process.exited));
+      await Promise.all([...hosts.values()].map((host) => host.pipeFolders.close()));
       await reaping;
       logger.debug({}, 'docker runner closed');
     },
