@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { constants, openSync } from 'node:fs';
+import { constants, existsSync, openSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
@@ -50,7 +50,12 @@ export function createPipeFolders(makeFolder: () => Promise<string>): PipeFolder
     return await taken;
   };
   return {
-    take: async () => (await takeSpare()) ?? (await make()),
+    async take() {
+      const folder = await takeSpare();
+      // One may have waited for weeks, where whatever cleans up old files finds it.
+      const isThere = folder !== undefined && [inPathOf(folder), outPathOf(folder)].every((path) => existsSync(path));
+      return isThere ? folder : await make();
+    },
     makeAhead() {
       timer ??= setTimeout(() => {
         timer = undefined;

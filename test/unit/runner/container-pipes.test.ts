@@ -51,6 +51,19 @@ test('what was made ahead, or is being made or about to be, is gone after the en
   }
 });
 
+test('one that was made ahead and is gone since is made anew', async () => {
+  const { folders, list, parent } = await pipeFolders();
+  folders.makeAhead();
+  await vi.waitFor(async () => expect(await list()).toHaveLength(1));
+  const [made = ''] = await list();
+  await vi.waitFor(async () => expect(await readdir(join(parent, made))).toHaveLength(2));
+  await rm(join(parent, made, 'stdin'));
+  const taken = await folders.take();
+  expect(taken).not.toBe(join(parent, made));
+  expect(await readdir(taken)).toHaveLength(2);
+  await folders.close();
+});
+
 test('a folder that could not be made ahead is made when it is taken, with the reason when that fails', async () => {
   let failures = 1;
   const parent = await mkdtemp(join(tmpdir(), 'bulkhead-test-'));
