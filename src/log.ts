@@ -74,8 +74,8 @@ export function createLogger({ level, destination }: LoggerOptions): Logger {
   };
 }
 
-/** A text as JSON, made once as long as it stays the same: one line’s message, or key, is mostly that of the line before. */
-export function createQuoted(): (text: string) => string {
+/** A text as JSON, made once as long as it stays the same: one line’s message is mostly that of the line before. */
+function createQuoted(): (text: string) => string {
   let madeFor = '';
   let quoted = '""';
   return (text) => {

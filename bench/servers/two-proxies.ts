@@ -8,8 +8,8 @@ const [node = '', , first = '', second = ''] = process.argv;
 const serve = (config: string): readonly string[] => ['serve', '--config', config];
 
 process.argv = [node, 'src/main.ts', ...serve(first)];
-const { environment, cwd } = { environment: process.env, cwd: process.cwd() };
 const started = import('../../src/main.ts');
-const { stdin, stdout, stderr } = process;
-await runCli({ argv: serve(second), environment, cwd, stdin, stdout, stderr, onSignal: (name, handler) => void process.on(name, handler) });
+const { stdin, stdout, stderr, env: environment } = process;
+const onSignal = (name: NodeJS.Signals, handler: () => void): void => void process.on(name, handler);
+await runCli({ argv: serve(second), environment, cwd: process.cwd(), stdin, stdout, stderr, onSignal });
 await started;

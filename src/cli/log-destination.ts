@@ -56,7 +56,7 @@ export function batched(stream: TerminalStream): LogDestination {
   return { write: (line) => add(line, line.length), writeLater: (line) => add(line, 0) };
 }
 
-/** As one text: to make each line bytes on its own takes half as long again, and memory of more than what it is. */
+/** As one text: to make bytes of each line takes half as long again, and a buffer that has room for the longest. */
 function writeLines(stream: TerminalStream, lines: readonly Line[]): void {
   let text = '';
   for (const line of lines) text += typeof line === 'string' ? line : line();

@@ -1,6 +1,6 @@
 import { type AuditLog, recordInvocation } from '../egress/audit.ts';
 import type { ProxyError } from '../errors.ts';
-import { createQuoted, type Logger } from '../log.ts';
+import type { Logger } from '../log.ts';
 import type { Phases } from '../worker/invocation.ts';
 
 /** What one line about a request to run a command tells. Names and sizes; never a value of a parameter or a result. */
@@ -39,13 +39,12 @@ const endText = createEndText();
 
 /** What ran and how it ended, made once as long as it stays the same. */
 function createEndText(): (record: InvocationRecord) => string {
-  const keyText = createQuoted();
   let madeFor: InvocationRecord | undefined;
   let text = '';
   return (record) => {
     if (madeFor === undefined || !endsAlike(record, madeFor)) {
       const { connector, command, keyName, code, status } = record;
-      const key = keyName === undefined ? '' : `"key":${keyText(keyName)},`;
+      const key = keyName === undefined ? '' : `"key":${JSON.stringify(keyName)},`;
       text = `"connector":"${connector}","command":"${command}",${key}"outcome":"${outcomeOf(code)}","code":"${code}","status":${status}`;
       madeFor = record;
     }

@@ -21,6 +21,28 @@ test('names are escaped where they can be any text', () => {
 });
 
 test.each([
+  [{ connector: 'http' }, { connector: 'http' }],
+  [{ command: 'Other' }, { command: 'Other' }],
+  [{ keyName: 'another' }, { key: 'another' }],
+  [{ keyName: undefined }, { key: undefined }],
+  [{ code: 'ok' }, { code: 'ok', outcome: 'success' }],
+  [{ status: 200 }, { status: 200 }],
+])('a line after another that differs in %o tells of its own invocation', (part, told) => {
+  const usual = { connector: 'smtp', command: 'SendEmail', key: record.keyName, outcome: 'accepted', code: 'accepted', status: 202 };
+  const tellsOf = ({ connector, command, key, outcome, code, status }: Record<string, unknown>) => ({
+    connector,
+    command,
+    key,
+    outcome,
+    code,
+    status,
+  });
+  expect(tellsOf(logged({}))).toEqual(usual);
+  expect(tellsOf(logged(part))).toEqual({ ...usual, ...told });
+  expect(tellsOf(logged({}))).toEqual(usual);
+});
+
+test.each([
   [0, 0],
   [0.004, 0],
   [0.05, 0.05],
