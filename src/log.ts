@@ -20,7 +20,10 @@ export interface LogFields {
 }
 
 export interface Logger {
-  /** Like `info`, of members that are JSON text, asked for when the line is written: for what is told thousands of times a second. */
+  /**
+   * Like `info`, of members that are JSON text, asked for when the line is written: for what is told thousands of times a second. Members and
+   * message are ASCII.
+   */
   infoLater(members: () => string, message: string): void;
   debug(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;
@@ -33,7 +36,7 @@ export type LogLevelName = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 /** Where lines go, each ended by LF. */
 export interface LogDestination {
   write(line: string): void;
-  /** For one that writes many lines together: the line is made then, which takes a third of what it takes amid other work. */
+  /** For one that writes many lines together: the line, of ASCII, is made then, which takes a third of what it takes amid other work. */
   writeLater?(line: () => string): void;
 }
 
@@ -97,8 +100,10 @@ function createTimeText(): (timeMs: number) => string {
       madeFor = second;
       secondText = new Date(second * 1000).toISOString().slice(0, -'000Z'.length);
     }
-    return `${secondText}${`${1000 + timeMs - second * 1000}`.slice(1)}Z`;
+    return `${secondText}${fractions[timeMs - second * 1000]}`;
   };
 }
+
+const fractions = Array.from({ length: 1000 }, (_, ms) => `${String(ms).padStart(3, '0')}Z`);
 
 export const silentLogger: Logger = { debug() {}, info() {}, infoLater() {}, warn() {}, error() {} };

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { ProxyError } from '../errors.ts';
 import { BoundedQueue } from '../lib/bounded-queue.ts';
 import type { Deadline, Deadlines } from '../lib/deadlines.ts';

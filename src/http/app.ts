@@ -5,7 +5,7 @@ import { createApiKeys } from './api-keys.ts';
 import type { AppOptions } from './app-options.ts';
 import { createCommandLookup } from './command-lookup.ts';
 import { createCors } from './cors.ts';
-import { commandPath, requestPath } from './request-path.ts';
+import { createCommandPaths } from './request-path.ts';
 import { badRequest, createRouter } from './router.ts';
 import { createInvokeRoute } from './routes/invoke.ts';
 import { routeTable } from './routes/table.ts';
@@ -24,13 +24,14 @@ export function createApp(options: AppOptions): App {
   const cors = createCors(options.server.corsOrigins);
   const deadlines = new Deadlines();
   const findCommand = createCommandLookup(options.catalog, options.metrics);
+  const commandPathOf = createCommandPaths();
   const invoke = createInvokeRoute({ ...options, apiKeys, cors, findCommand, deadlines });
   const rest = getRequestListener(createRouter({ routes: routeTable(options), apiKeys, cors, logger: options.logger }).fetch, {
     errorHandler: badRequest,
   });
   return {
     handle(incoming, outgoing) {
-      const path = incoming.method === 'POST' ? commandPath(requestPath(incoming.url ?? '/').path) : undefined;
+      const path = incoming.method === 'POST' ? commandPathOf(incoming.url ?? '/') : undefined;
       if (path === undefined) void rest(incoming, outgoing);
       else void invoke(incoming, outgoing, path);
     },

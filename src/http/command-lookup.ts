@@ -21,23 +21,25 @@ export interface KnownCommand {
  */
 export type FindCommand = (path: CommandPath, access: Access) => KnownCommand;
 
-/** What is made for a command is kept as long as its catalog is the current one. */
+/** What is made for a command is kept as long as its catalog is the current one, and what was found last is found without a search. */
 export function createCommandLookup(catalog: () => Catalog, metrics: Metrics): FindCommand {
   let known = new Map<string, KnownCommand>();
   let knownOf: Catalog | undefined;
+  let last: { readonly path: CommandPath; readonly access: Access; readonly found: KnownCommand } | undefined;
   return (path, access) => {
     const current = catalog();
     if (current !== knownOf) {
       known = new Map();
       knownOf = current;
+      last = undefined;
     }
+    if (last?.path === path && last.access === access) return last.found;
     if (!access.allows(path.connector)) throw notFound();
     const id = `${path.connector}/${path.command}`;
-    const found = known.get(id);
-    if (found !== undefined) return found;
-    const made = knownCommand(current, path, metrics);
-    known.set(id, made);
-    return made;
+    const found = known.get(id) ?? knownCommand(current, path, metrics);
+    known.set(id, found);
+    last = { path, access, found };
+    return found;
   };
 }
 

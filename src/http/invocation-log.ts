@@ -2,6 +2,7 @@ import { type AuditLog, recordInvocation } from '../egress/audit.ts';
 import type { ProxyError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Phases } from '../worker/invocation.ts';
+import { asciiJson } from './ascii-json.ts';
 
 /** What one line about a request to run a command tells. Names and sizes; never a value of a parameter or a result. */
 export interface InvocationRecord {
@@ -44,7 +45,7 @@ function createEndText(): (record: InvocationRecord) => string {
   return (record) => {
     if (madeFor === undefined || !endsAlike(record, madeFor)) {
       const { connector, command, keyName, code, status } = record;
-      const key = keyName === undefined ? '' : `"key":${JSON.stringify(keyName)},`;
+      const key = keyName === undefined ? '' : `"key":${asciiJson(keyName)},`;
       text = `"connector":"${connector}","command":"${command}",${key}"outcome":"${outcomeOf(code)}","code":"${code}","status":${status}`;
       madeFor = record;
     }
@@ -66,10 +67,10 @@ function endsAlike(one: InvocationRecord, other: InvocationRecord): boolean {
 function msText(ms: number): string {
   const hundredths = Math.round(ms * 100);
   const whole = Math.floor(hundredths / 100);
-  const rest = hundredths - whole * 100;
-  if (rest === 0) return `${whole}`;
-  return rest < 10 ? `${whole}.0${rest}` : `${whole}.${rest}`;
+  return `${whole}${fractions[hundredths - whole * 100]}`;
 }
+
+const fractions = Array.from({ length: 100 }, (_, hundredths) => (hundredths === 0 ? '' : `.${String(hundredths).padStart(2, '0')}`));
 
 function logFailure(logger: Logger, record: InvocationRecord): void {
   const { id, connector, command, keyName, code, status, error, phases, totalMs, requestBytes, replyBytes } = record;

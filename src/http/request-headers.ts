@@ -15,7 +15,11 @@ const none = {
   [apiKeyHeader]: undefined,
 } as const;
 
-const names = new Map<string, keyof RequestHeaders>((Object.keys(none) as (keyof RequestHeaders)[]).map((name) => [name, name]));
+const names = Object.keys(none) as (keyof RequestHeaders)[];
+/** By their length, which says of most headers that nobody asks for them, and leaves one or two to compare with. */
+const namesOfLength = Array.from({ length: Math.max(...names.map(({ length }) => length)) + 1 }, (_, length) =>
+  names.filter((name) => name.length === length),
+);
 
 /**
  * From the list of what came. Node’s `headers` has a hidden class for each order that clients send theirs in, and each new one has V8 drop
@@ -25,11 +29,18 @@ export function readHeaders(incoming: IncomingMessage): RequestHeaders {
   const { rawHeaders } = incoming;
   const found: { -readonly [Name in keyof RequestHeaders]: RequestHeaders[Name] } = { ...none };
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = names.get((rawHeaders[at] as string).toLowerCase());
+    const name = wantedName(rawHeaders[at] as string);
     if (name === undefined) continue;
     // What counts of a header that came twice differs from one to the next, and Node knows it.
     if (found[name] !== undefined) return incoming.headers as RequestHeaders;
     found[name] = rawHeaders[at + 1];
   }
   return found;
+}
+
+function wantedName(sent: string): keyof RequestHeaders | undefined {
+  const candidates = namesOfLength[sent.length];
+  if (candidates === undefined || candidates.length === 0) return undefined;
+  const lower = sent.toLowerCase();
+  return candidates.find((name) => name === lower);
 }

@@ -38,6 +38,22 @@ export function commandPath(path: string): CommandPath | undefined {
   return { connector: path.slice(invokePrefix.length, slash), command: path.slice(slash + 1) };
 }
 
+/**
+ * `commandPath` of request targets, made once as long as the target stays the same: most calls are for the command of the call before, and to
+ * cut the path takes as long as to check a small body.
+ */
+export function createCommandPaths(): (target: string) => CommandPath | undefined {
+  let madeFor = '';
+  let made: CommandPath | undefined;
+  return (target) => {
+    if (target !== madeFor) {
+      made = commandPath(requestPath(target).path);
+      madeFor = target;
+    }
+    return made;
+  };
+}
+
 /** Also takes the absolute form that clients send to a forward proxy. */
 function pathOf(target: string): string {
   const query = target.indexOf('?');

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 /**
  * A part of a message: bytes, or a text of one character a byte (latin1). Small parts are cheaper as texts (2 µs of a call’s 23): cutting,
  * comparing and joining texts stays within JavaScript, where each view, copy or search of bytes is a call out of it, and Node writes

@@ -83,8 +83,14 @@ interface ValueRule {
   check(value: unknown, name: string): string | undefined;
 }
 
+interface KnownParameter {
+  readonly name: string;
+  readonly rule: ValueRule | undefined;
+}
+
 interface Rules {
-  readonly known: ReadonlyMap<string, ValueRule | undefined>;
+  readonly known: readonly KnownParameter[];
+  readonly knownNamed: (name: string) => KnownParameter | undefined;
   readonly patterns: readonly { readonly pattern: RegExp; readonly rule: ValueRule | undefined }[];
   /** For every other name; `refused` when there may be none. */
   readonly rest: ValueRule | undefined | 'refused';
@@ -109,8 +115,10 @@ function checkOf(schema: Schema): ParameterCheck {
 
 function rulesOf(schema: Schema): Rules {
   const { properties, patternProperties, additionalProperties, required, type: _type, ...between } = schema;
+  const known = Object.entries(asSchema(properties)).map(([name, property]) => ({ name, rule: valueRule(property) }));
   return {
-    known: new Map(Object.entries(asSchema(properties)).map(([name, property]) => [name, valueRule(property)])),
+    known,
+    knownNamed: finderOf(known),
     patterns: Object.entries(asSchema(patternProperties)).map(([pattern, property]) => ({
       pattern: new RegExp(pattern, 'u'),
       rule: valueRule(property),
@@ -119,6 +127,15 @@ function rulesOf(schema: Schema): Rules {
     required: [...new Set(asList(required) as readonly string[])],
     whole: Object.keys(between).length > 0 ? new Validator(schema as object) : undefined,
   };
+}
+
+/** Up to so many names are compared one by one: to look a new text up in a map or set takes as long as ten comparisons. */
+const comparedNamesMax = 8;
+
+function finderOf(known: readonly KnownParameter[]): Rules['knownNamed'] {
+  if (known.length <= comparedNamesMax) return (wanted) => known.find(({ name }) => name === wanted);
+  const byName = new Map(known.map((parameter) => [parameter.name, parameter]));
+  return (wanted) => byName.get(wanted);
 }
 
 interface Given {
@@ -137,8 +154,9 @@ function checkNames(rules: Rules, { names, typeAt }: Given, faults: string[]): r
   };
   for (let index = 0; index < names.length; index += 1) {
     const name = names[index] as string;
-    if (rules.known.has(name)) {
-      add(name, index, rules.known.get(name));
+    const known = rules.knownNamed(name);
+    if (known !== undefined) {
+      add(name, index, known.rule);
       continue;
     }
     const matching = rules.patterns.filter(({ pattern }) => pattern.test(name));
@@ -149,7 +167,12 @@ function checkNames(rules: Rules, { names, typeAt }: Given, faults: string[]): r
   }
   for (const name of absentOf(rules.required, names)) faults.push(`parameter ${quote(name)} is missing`);
   for (const name of unknown.slice(0, unknownNamesMax))
-    faults.push(`parameter ${quote(name)} is unknown${hint(name, [...rules.known.keys()])}`);
+    faults.push(
+      `parameter ${quote(name)} is unknown${hint(
+        name,
+        rules.known.map((parameter) => parameter.name),
+      )}`,
+    );
   if (unknown.length > unknownNamesMax) faults.push(`${unknown.length - unknownNamesMax} more parameters are unknown`);
   return pending;
 }
@@ -157,8 +180,8 @@ function checkNames(rules: Rules, { names, typeAt }: Given, faults: string[]): r
 /** The required names that are not there. */
 function absentOf(required: readonly string[], names: readonly string[]): readonly string[] {
   if (required.length === 0) return [];
-  const given = new Set(names);
-  return required.filter((name) => !given.has(name));
+  const given = names.length <= comparedNamesMax ? undefined : new Set(names);
+  return required.filter((name) => !(given === undefined ? names.includes(name) : given.has(name)));
 }
 
 function checkValues({ whole }: Rules, pending: readonly Pending[], input: unknown): readonly string[] {

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { ProxyError } from '../errors.ts';
 import type { Deadline, Deadlines, Expirable } from '../lib/deadlines.ts';
 import { type JsonText, jsonTextOf, trustJsonText } from '../lib/json-text.ts';

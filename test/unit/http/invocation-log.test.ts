@@ -20,6 +20,14 @@ test('names are escaped where they can be any text', () => {
   expect(logged({})).toMatchObject({ level: 'info', message: 'invocation', key: 'a "quoted" key', outcome: 'accepted', status: 202 });
 });
 
+test('names are told in ASCII, as what makes lines later promises', () => {
+  const made: string[] = [];
+  const destination = { write: (line: string) => void made.push(line), writeLater: (line: () => string) => void made.push(line()) };
+  logInvocation(createLogger({ level: 'info', destination }), { ...record, keyName: 'Schlüssel 🔑', phases: undefined });
+  expect(made[0]).toMatch(/^[\n\x20-\x7e]*$/);
+  expect(JSON.parse(made[0]!)).toMatchObject({ key: 'Schlüssel 🔑' });
+});
+
 test.each([
   [{ connector: 'http' }, { connector: 'http' }],
   [{ command: 'Other' }, { command: 'Other' }],

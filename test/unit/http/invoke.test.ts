@@ -1,12 +1,13 @@
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
+import { createCatalog } from '../../../src/catalog/catalog.ts';
 import { ProxyError } from '../../../src/errors.ts';
 import { hashApiKey } from '../../../src/http/api-keys.ts';
 import { textBytesMax, utf8Of } from '../../../src/lib/pieces.ts';
 import { company, companyMs } from '../../../src/lib/turn-share.ts';
 import type { Invocation, Outcome } from '../../../src/worker/invocation.ts';
-import { echo, phases, serveApp, spiff } from './served-app.ts';
+import { echo, phases, serveApp, spiff, testCatalog } from './served-app.ts';
 
 const json = { 'Content-Type': 'application/json' };
 
@@ -64,6 +65,42 @@ describe('an invocation', () => {
   test('ids are case sensitive', async () => {
     await using app = await serveApp();
     expect((await app.ask('POST', '/v1/do/test/echo', { headers: json, body: '{}' })).status).toBe(404);
+  });
+});
+
+describe('a call after another', () => {
+  const named = (name: string, connectors: string[]) => ({ name, keyHash: hashApiKey(name), connectors });
+  const withKey = (key: string) => ({ 'Spiff-Connector-Proxy-Api-Key': key });
+
+  test('of another key finds only what that key may use', async () => {
+    await using app = await serveApp({ keys: [named('all', ['*']), named('other', ['other'])] });
+    for (const [key, status] of [
+      ['all', 200],
+      ['other', 404],
+      ['all', 200],
+      ['wrong', 401],
+    ] as const)
+      expect((await app.invoke('{"a": 1}', withKey(key))).status).toBe(status);
+  });
+
+  test('of another path finds that path’s command', async () => {
+    await using app = await serveApp();
+    for (const [path, status] of [
+      ['/v1/do/test/Echo', 200],
+      ['/v1/do/test/Nope', 404],
+      ['/v1/do/test/Echo', 200],
+      ['/v1/commands', 405],
+      ['/v1/do/broken/Any', 503],
+    ] as const)
+      expect((await app.ask('POST', path, { headers: json, body: '{"a": 1}' })).status).toBe(status);
+  });
+
+  test('finds no command of a catalog that was replaced', async () => {
+    let catalog = testCatalog();
+    await using app = await serveApp({ catalog: () => catalog });
+    expect((await app.invoke('{"a": 1}')).status).toBe(200);
+    catalog = createCatalog([]);
+    expect((await app.invoke('{"a": 1}')).status).toBe(404);
   });
 });
 

@@ -105,6 +105,16 @@ describe('names', () => {
     expect(faults.join('').length).toBeLessThan(3000);
   });
 
+  it.each([1, 8, 9, 30])('are found among %d, whatever their number', (count) => {
+    const properties = Object.fromEntries(Array.from({ length: count }, (_, at) => [`p${at}`, { type: 'integer' }]));
+    const schema = ofProperties(properties, { required: Object.keys(properties) });
+    const { [`p${count - 1}`]: last, ...others } = Object.fromEntries(Object.keys(properties).map((name, at) => [name, at]));
+    expect(faultsOf(schema, { ...others, [`p${count - 1}`]: last })).toEqual([]);
+    expect(faultsOf(schema, others)).toEqual([`parameter "p${count - 1}" is missing`]);
+    expect(faultsOf(schema, { ...others, [`p${count - 1}`]: 'text' })[0]).toContain(`parameter "p${count - 1}"`);
+    expect(faultsOf(schema, { ...others, [`p${count - 1}`]: last, px: 1 })).toEqual([expect.stringContaining('"px" is unknown')]);
+  });
+
   it('are no members of Object', () => {
     expect(faultsOf(ofProperties({}), { constructor: 1, toString: 1 })).toEqual([
       'parameter "constructor" is unknown',
