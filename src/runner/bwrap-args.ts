@@ -16,9 +16,9 @@ const sharedMemoryBytesMax = 2 ** 20;
 
 /**
  * The arguments of one sandbox: a pure function of its plan. Facts and reasons: docs/isolation.md.
- * bwrap reads them from a descriptor, so that nothing of them shows in a list of processes.
+ * bwrap reads them from a descriptor, so that nothing of them shows in a list of processes. `isLimited`: it has its `limitsAhead` already.
  */
-export function bwrapArguments(plan: SandboxPlan, architecture: FilterArchitecture): readonly BwrapWord[] {
+export function bwrapArguments(plan: SandboxPlan, architecture: FilterArchitecture, isLimited: boolean): readonly BwrapWord[] {
   return [
     ...namespaces(plan),
     ...machineFiles(plan),
@@ -27,7 +27,7 @@ export function bwrapArguments(plan: SandboxPlan, architecture: FilterArchitectu
     ...deviceFolder(),
     ...scratchFolders(plan.policy.limits),
     ...connectorFolders(plan),
-    ...programs(plan, architecture),
+    ...programs(plan, architecture, isLimited),
     ...['--remount-ro', '/dev', '--remount-ro', '/', '--chdir', '/', '--clearenv', '--setenv', 'PATH', '/usr/bin:/bin'],
     ...['--seccomp', { content: plan.filter }, '--json-status-fd', { type: 'status' } as const],
   ];
@@ -110,13 +110,13 @@ function connectorFolders({ folder, dataFolder, readOnlyBinds }: SandboxPlan): r
   ];
 }
 
-function programs(plan: SandboxPlan, architecture: FilterArchitecture): readonly BwrapWord[] {
+function programs(plan: SandboxPlan, architecture: FilterArchitecture, isLimited: boolean): readonly BwrapWord[] {
   const { helper } = plan.network;
   const node = ['--ro-bind', plan.machine.nodePath, `${inside.nodeFolder}/node`];
-  if (!needsHelper(plan)) return [...node, ...file(inside.connectorScript, connectorScript(plan))];
+  if (!needsHelper(plan)) return [...node, ...file(inside.connectorScript, connectorScript(plan, isLimited))];
   if (helper.interpreter === 'perl') return [...node, ...file(inside.startScript, perlScript(plan, architecture))];
   const listens = [...file(inside.startScript, nodeScript(plan.network)), ...file(inside.helper, helper.program)];
-  return [...node, ...listens, ...file(inside.connectorScript, connectorScript(plan))];
+  return [...node, ...listens, ...file(inside.connectorScript, connectorScript(plan, isLimited))];
 }
 
 function file(path: string, content: string): readonly BwrapWord[] {

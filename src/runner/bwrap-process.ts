@@ -9,7 +9,7 @@ import { coverInherited, type InheritedDescriptors, type StdioEntry } from './in
 import { hasEnded, type OuterProcess, streamOf, untilEnded } from './outer-process.ts';
 import { descriptors } from './sandbox-plan.ts';
 import type { SandboxUser } from './sandbox-user.ts';
-import { pipeBytes, type SpawnerKeeper } from './spawner.ts';
+import { type HardLimit, pipeBytes, type SpawnerKeeper } from './spawner.ts';
 import { fillFile, unlinkedFile } from './unlinked-file.ts';
 
 /** What all bwraps of one runner have in common. */
@@ -27,6 +27,8 @@ export interface BwrapShape {
   /** How many files bwrap will be handed. Each must be among the arguments, or the connector finds it open. */
   readonly files: number;
   readonly usesIpc: boolean;
+  /** What it is limited to where the spawner makes it; see `limitsAhead`. */
+  readonly limits: readonly HardLimit[];
   /** Paths that are mounted from where root carries them. */
   readonly carried: readonly CheckedBind[];
 }
@@ -38,6 +40,8 @@ export interface WaitingBwrap {
   /** Settles once it is in its cgroup; rejects with ESRCH when it ended before. */
   readonly joined: Promise<void>;
   readonly statusDescriptor: number;
+  /** Whether it has the limits of its shape. */
+  readonly isLimited: boolean;
   /** Empty files: our descriptor, and the number it has in bwrap. */
   readonly files: readonly { readonly own: number; readonly handed: number }[];
 }
@@ -49,14 +53,15 @@ export async function spawnBwrap(host: BwrapHost, shape: BwrapShape): Promise<Wa
   try {
     while (own.length < shape.files) own.push(unlinkedFile());
     const command = commandOf(host, shape);
-    const { child, statusDescriptor, handed } = (await spawnApart(host, shape, command, own)) ?? spawnHere(host, shape, command, own);
+    const { child, statusDescriptor, isLimited, handed } =
+      (await spawnApart(host, shape, command, own)) ?? spawnHere(host, shape, command, own);
     // A pipe whose other end died, and a spawn that failed: the exit, or who waits for it to be ready, tells it.
     child.on('error', () => {});
     for (const stream of child.stdio) (stream as OuterStream)?.on('error', () => {});
     const joined = child.pid === undefined ? Promise.resolve() : (cgroup?.add(child.pid) ?? Promise.resolve());
     joined.catch(() => {});
     const files = own.map((descriptor, index) => ({ own: descriptor, handed: handed[index] as number }));
-    return { child, cgroup, joined, statusDescriptor, files };
+    return { child, cgroup, joined, statusDescriptor, isLimited, files };
   } catch (error) {
     for (const descriptor of own) closeSync(descriptor);
     void cgroup?.remove();
@@ -72,7 +77,7 @@ interface Command {
   readonly user: SandboxUser | undefined;
 }
 
-interface SpawnedBwrap extends Pick<WaitingBwrap, 'child' | 'statusDescriptor'> {
+interface SpawnedBwrap extends Pick<WaitingBwrap, 'child' | 'statusDescriptor' | 'isLimited'> {
   readonly handed: readonly number[];
 }
 
@@ -103,8 +108,9 @@ async function spawnApart(
   const channel = shape.usesIpc ? descriptors.ipc : undefined;
   const pipes = [...ownPipes, { number: statusDescriptor, direction: 'output' }] as const;
   try {
-    const child = await spawner.spawn({ program: command.words, user: command.user, owner: host.user, pipes, channel, files });
-    return { child, statusDescriptor, handed: files.map((_, index) => statusDescriptor + 1 + index) };
+    const { words: program, user } = command;
+    const child = await spawner.spawn({ program, user, owner: host.user, pipes, channel, files, limits: shape.limits });
+    return { child, statusDescriptor, isLimited: shape.limits.length > 0, handed: files.map((_, index) => statusDescriptor + 1 + index) };
   } catch {
     return undefined;
   }
@@ -128,7 +134,7 @@ function spawnHere(host: BwrapHost, { usesIpc }: BwrapShape, { words, user }: Co
     detached: true,
     ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
   });
-  return { child, statusDescriptor, handed };
+  return { child, statusDescriptor, isLimited: false, handed };
 }
 
 /** Ends the waiting: the sandbox is made of these words. Their contents are as many as the files it was spawned with. */

@@ -1,8 +1,8 @@
 import type { ListenerPlan } from '../egress/listener-plan.ts';
 import { withOwnEnvironment } from '../egress/proxy-environment.ts';
 import { ProxyError } from '../errors.ts';
-import type { ResourceLimits } from '../sandbox/policy.ts';
 import type { FilterArchitecture } from '../sandbox/syscalls.ts';
+import { limitLines, limitsOf, resources } from './bwrap-limits.ts';
 import { listenerSteps, preludeCalls } from './namespace-prelude.ts';
 import { systemPath } from './plain-start.ts';
 import { descriptors, inside, type NetworkPlan, type SandboxPlan } from './sandbox-plan.ts';
@@ -44,10 +44,13 @@ export function nodeScript({ listeners, localRoutes }: NetworkPlan): string {
   ]);
 }
 
-/** Sets the limits, then the connector’s environment, then becomes its program. In this order: LD_PRELOAD must not meet a shell without limits. */
-export function connectorScript(plan: SandboxPlan): string {
+/**
+ * Sets the limits, then the connector’s environment, then becomes its program. In this order: LD_PRELOAD must not meet a shell without limits.
+ * `isLimited`: bwrap was limited before it began, and its own process inside with it.
+ */
+export function connectorScript(plan: SandboxPlan, isLimited: boolean): string {
   return script([
-    ...limitLines(limitsOf(plan.policy.limits, plan.counted)),
+    ...limitLines(limitsOf(plan.policy.limits, plan.counted), isLimited),
     ...Object.entries(environmentOf(plan)).map(([name, value]) => `export ${name}=${quote(value)}`),
     // cd leaves it behind; the environment is the connector’s alone.
     `cd ${quote(inside.connector)} || exit 119; unset OLDPWD`,
@@ -82,51 +85,4 @@ function environmentOf({ network, policy }: SandboxPlan): Readonly<Record<string
     );
   }
   return own;
-}
-
-/** Address space that one process may make beyond the memory limit: V8 reserves hundreds of megabytes for every thread’s code, and uses few. */
-const dataSlackBytes = 2 ** 31;
-/** So that the cgroup, which tells of what it refused, is reached first. */
-const pidsSlack = 8;
-
-/** As <asm-generic/resource.h> numbers them; prlimit(1) has the same names. */
-const resources = { cpu: 0, fsize: 1, data: 2, core: 4, nproc: 6, nofile: 7, memlock: 8 } as const;
-
-interface ResourceLimit {
-  readonly name: keyof typeof resources;
-  readonly soft: number;
-  readonly hard: number;
-}
-
-/**
- * Limits of each process, the first one included. RLIMIT_DATA is only a backstop where no cgroup counts the whole tree: it lies far above
- * the memory limit so that the watchdog, which can say what happened, comes first.
- */
-function limitsOf(limits: ResourceLimits, counted: SandboxPlan['counted']): readonly ResourceLimit[] {
-  const cpuSeconds = limits.cpuTimeMaxMs === undefined ? undefined : Math.ceil(limits.cpuTimeMaxMs / 1000);
-  const hard = {
-    ...{ core: 0, memlock: 0, nofile: limits.descriptorsMax, fsize: limits.fileBytesMax },
-    nproc: limits.pidsMax + (counted.pids ? pidsSlack : 0),
-    ...(counted.memory ? {} : { data: 2 * limits.memoryBytesMax + dataSlackBytes }),
-  };
-  const both = Object.entries(hard).map(([name, value]) => ({ name, soft: value, hard: value }) as ResourceLimit);
-  // The kernel tells the process at the soft limit (SIGXCPU) and kills it at the hard one.
-  return cpuSeconds === undefined ? both : [...both, { name: 'cpu', soft: cpuSeconds, hard: cpuSeconds + 1 }];
-}
-
-/** Letter and bytes a unit of `ulimit`, as POSIX and every shell have them; the number of processes is -p in dash and busybox, -u in bash. */
-const ulimits = { cpu: ['t', 1], fsize: ['f', 512], data: ['d', 1024], core: ['c', 1], nofile: ['n', 1], memlock: ['l', 1] } as const;
-
-function limitLines(limits: readonly ResourceLimit[]): readonly string[] {
-  const lineOf = ({ name, soft, hard }: ResourceLimit): string => {
-    if (name === 'nproc') return `{ ulimit -p ${hard} || ulimit -u ${hard}; } 2>/dev/null`;
-    const [letter, unit] = ulimits[name];
-    const inUnits = (value: number): number => Math.ceil(value / unit);
-    return `ulimit -S -${letter} ${inUnits(soft)} && ulimit -H -${letter} ${inUnits(hard)}`;
-  };
-  return [
-    // bwrap’s own process inside is of the connector’s user, so that its memory can be written and its limits are the connector’s to use.
-    `/usr/bin/prlimit --pid 1 ${limits.map(({ name, hard }) => `--${name}=${hard}:${hard}`).join(' ')}`,
-    ...limits.map(lineOf),
-  ].map((line) => `${line} || exit 118`);
 }

@@ -6,6 +6,7 @@ import type { Cgroup } from '../sandbox/cgroup.ts';
 import type { FilterArchitecture } from '../sandbox/syscalls.ts';
 import type { CheckedBind } from './bind-source.ts';
 import { bwrapArguments, firstProgram, needsHelper } from './bwrap-args.ts';
+import { limitsAhead } from './bwrap-limits.ts';
 import { type BwrapShape, closeFiles, countFiles, discardBwrap, tellArguments, type WaitingBwrap } from './bwrap-process.ts';
 import { readyMark } from './bwrap-script.ts';
 import { takeListeners } from './netns-listeners.ts';
@@ -45,9 +46,13 @@ export interface StartedSandbox {
  */
 export async function startSandbox(start: SandboxStart): Promise<StartedSandbox> {
   const { plan, spares, carried } = start;
-  const words = bwrapArguments(plan, start.architecture);
   const usesIpc = needsHelper(plan);
-  const shape: BwrapShape = { firstProgram: firstProgram(plan), files: countFiles(words), usesIpc, carried };
+  // The helper limits bwrap’s process inside, together with itself.
+  const limits = usesIpc ? [] : limitsAhead(plan.policy.limits, plan.counted);
+  const wordsOf = (isLimited: boolean) => bwrapArguments(plan, start.architecture, isLimited);
+  const isLimitable = limits.length > 0;
+  const words = wordsOf(isLimitable);
+  const shape: BwrapShape = { firstProgram: firstProgram(plan), files: countFiles(words), usesIpc, limits, carried };
   for (;;) {
     const { bwrap, isSpare } = await spares.take(shape);
     try {
@@ -55,7 +60,7 @@ export async function startSandbox(start: SandboxStart): Promise<StartedSandbox>
         try {
           bwrap.cgroup?.limit(plan.policy.limits);
           await bwrap.joined;
-          tellArguments(bwrap, words);
+          tellArguments(bwrap, bwrap.isLimited === isLimitable ? words : wordsOf(bwrap.isLimited));
         } finally {
           closeFiles(bwrap);
         }

@@ -1,6 +1,8 @@
 import { type BwrapHost, type BwrapShape, closeFiles, discardBwrap, spawnBwrap, type WaitingBwrap } from './bwrap-process.ts';
 import { hasEnded } from './outer-process.ts';
 
+/** Each kind of limits has a spare of its own. With more kinds than that, those that waited longest end. */
+export const sparesMax = 8;
 /** How long no sandbox must have been starting before a spare is made: its spawn would hold up those that are wanted now. */
 export const spareDelayMs = 10;
 
@@ -53,6 +55,7 @@ export function createSpareBwraps(host: BwrapHost, { isKeeping }: { readonly isK
     spare.child.once('exit', () => drop(key, spare));
     spare.joined.catch(() => drop(key, spare));
     if (hasEnded(spare.child)) drop(key, spare);
+    for (const [oldKey, old] of spares) if (spares.size > sparesMax) drop(oldKey, old);
   };
 
   return {
@@ -96,8 +99,8 @@ export function createSpareBwraps(host: BwrapHost, { isKeeping }: { readonly isK
   };
 }
 
-function keyOf({ firstProgram, files, usesIpc, carried }: BwrapShape): string {
-  return JSON.stringify([firstProgram, files, usesIpc, carried.length]);
+function keyOf({ firstProgram, files, usesIpc, limits, carried }: BwrapShape): string {
+  return JSON.stringify([firstProgram, files, usesIpc, limits, carried.length]);
 }
 
 /** Undefined: not possible now. */

@@ -19,6 +19,14 @@ export interface SpawnRequest {
   readonly channel?: number | undefined;
   /** Descriptors of ours that it has at the numbers after those, for reading from their start. */
   readonly files: readonly number[];
+  /** Of it and of all that it starts. */
+  readonly limits: readonly HardLimit[];
+}
+
+/** Of a resource, by its number in <asm-generic/resource.h>; see prlimit(2). The soft limit is the same. */
+export interface HardLimit {
+  readonly resource: number;
+  readonly hard: number;
 }
 
 export interface PipePlan {
@@ -51,8 +59,8 @@ export interface SpawnerHost {
   readonly nullDescriptor: number;
 }
 
-/** Numbers of sendmsg, recvmsg, signalfd4, rt_sigprocmask, prctl and dup3, from the same tables as sandbox/syscalls.ts. */
-export const spawnerCalls = { x64: [46, 47, 289, 14, 157, 292], arm64: [211, 212, 74, 135, 167, 24] } as const;
+/** Numbers of sendmsg, recvmsg, signalfd4, rt_sigprocmask, prctl, dup3 and prlimit64, from the same tables as sandbox/syscalls.ts. */
+export const spawnerCalls = { x64: [46, 47, 289, 14, 157, 292, 302], arm64: [211, 212, 74, 135, 167, 24, 261] } as const;
 
 const program = fileURLToPath(new URL('./spawner/spawner.pl', import.meta.url));
 /** How long Perl may take to be there, and then to answer. One that took longer is killed, and this process spawns by itself. */
@@ -136,7 +144,7 @@ class PerlSpawner implements Spawner {
     return this.#isReady.promise;
   }
 
-  spawn({ program, user, owner, pipes, channel, files }: SpawnRequest): Promise<SpawnedProcess> {
+  spawn({ program, user, owner, pipes, channel, files, limits }: SpawnRequest): Promise<SpawnedProcess> {
     if (this.hasEnded) return Promise.reject(new Error('the spawner has ended'));
     const id = this.#ids++;
     const asked = Promise.withResolvers<SpawnedProcess>();
@@ -144,8 +152,10 @@ class PerlSpawner implements Spawner {
     this.#requested.set(id, { ...asked, timer });
     this.#processes.set(id, new SpawnedProcess((signal) => this.#say('kill', id, signal.replace('SIG', ''))));
     this.#child.channel?.ref();
+    const limitWords = limits.map(({ resource, hard }) => `${resource}:${hard}`);
     const words = program.map((word) => Buffer.from(word).toString('hex'));
-    this.#say('spawn', id, userWord(user), userWord(owner), pipes.map(pipeWord).join(), channel ?? '-', files.join() || '-', words.join());
+    const lists = [pipes.map(pipeWord), [channel ?? '-'], files, limitWords, words].map((list) => list.join() || '-');
+    this.#say('spawn', id, userWord(user), userWord(owner), ...lists);
     return asked.promise;
   }
 

@@ -1,20 +1,21 @@
 # Spawns for the proxy, from a process so small that a fork costs little: to copy the page tables of a large one takes milliseconds in which
 # no other call goes on, and every page it writes afterwards faults. Lives as long as the proxy; without modules, see namespace-helper/prelude.pl.
 #
-# usage: spawner.pl SENDMSG RECVMSG SIGNALFD4 SIGPROCMASK PRCTL DUP3 DESCRIPTOR, which are numbers of system calls, and a descriptor of the
-# proxy.
-# Reads lines:  spawn ID USER OWNER PIPES CHANNEL FILES WORDS   (lists have commas; - is nothing; words are in hex)
+# usage: spawner.pl SENDMSG RECVMSG SIGNALFD4 SIGPROCMASK PRCTL DUP3 PRLIMIT DESCRIPTOR, which are numbers of system calls, and a descriptor
+# of the proxy.
+# Reads lines:  spawn ID USER OWNER PIPES CHANNEL FILES LIMITS WORDS   (lists have commas; - is nothing; words are in hex)
 #               kill ID SIGNAL
 # USER is whom the new process runs as, OWNER who may open its pipes by their names, each UID:GID. PIPES are the numbers that they have in
 # the new process, each with < for what it reads or > for what it writes, and the bytes it holds. CHANNEL is the number of a socket over
-# which prelude.pl sends listeners. FILES are descriptors of the proxy, which come at the numbers after the highest of those.
+# which prelude.pl sends listeners. FILES are descriptors of the proxy, which come at the numbers after the highest of those. LIMITS are
+# numbers of resources, each with : and the most of it.
 # Tells over the channel that Node made, one line each:  {"id":1,"input":0} or {"id":1,"output":1} with our end, then {"id":1,"pid":4711}
 # or {"id":1,"error":"why"}; {"id":1,"index":0} with a listener; at the end {"id":1,"code":0} or {"id":1,"signal":9}; {"ready":true} when
 # it is there.
 use strict;
 require $0 =~ s{[^/]*/[^/]*$}{namespace-helper/hand-over.pl}r;
 
-my ($sendmsg, $recvmsg, $signalfd4, $sigprocmask, $prctl, $dup3, $trial) = @ARGV;
+my ($sendmsg, $recvmsg, $signalfd4, $sigprocmask, $prctl, $dup3, $prlimit, $trial) = @ARGV;
 my ($set_flags, $close_on_exec, $set_status, $nonblocking) = (2, 1, 4, 0x800);
 my $proxy = getppid;
 my $channel_number = $ENV{NODE_CHANNEL_FD};
@@ -54,7 +55,7 @@ sub obey {
 }
 
 sub spawn {
-    my ($id, $user, $owner, $pipes, $own_channel, $files, $words) = @_;
+    my ($id, $user, $owner, $pipes, $own_channel, $files, $limits, $words) = @_;
     my (@ours, @theirs, @places);
     for (split /,/, $pipes) {
         my ($number, $direction, $bytes) = /^(\d+)([<>])(\d+)$/ or die "no pipe: $_\n";
@@ -72,14 +73,14 @@ sub spawn {
         push @places, $own_channel;
     }
     my ($last) = sort { $b <=> $a } @places;
-    for (split /,/, $files eq '-' ? '' : $files) {
+    for (list_of($files)) {
         push @theirs, file_of_proxy($_);
         push @places, ++$last;
     }
     my $parent = $$;
     my $pid = fork;
     defined $pid or die "fork: $!\n";
-    become($parent, $user, \@theirs, \@places, map { pack 'H*', $_ } split /,/, $words, -1) if $pid == 0;
+    become($parent, $user, \@theirs, \@places, [list_of($limits)], map { pack 'H*', $_ } split /,/, $words, -1) if $pid == 0;
     ($ids{$pid}, $pids{$id}) = ($id, $pid);
     for (@ours) {
         my ($our, $kind, $number) = @$_;
@@ -87,6 +88,11 @@ sub spawn {
     }
     $preludes{$id} = { id => $id, socket => $prelude } if $prelude;
     report(qq({"id":$id,"pid":$pid}));
+}
+
+sub list_of {
+    my ($word) = @_;
+    return $word eq '-' ? () : split /,/, $word;
 }
 
 # Our end and theirs. A pipe costs less than a socket for each message; where the user may have no more of that size, a socket does as well.
@@ -146,7 +152,7 @@ sub file_of_proxy {
 
 # In the child: everything but its own descriptors closes with exec.
 sub become {
-    my ($parent, $user, $given, $places, @program) = @_;
+    my ($parent, $user, $given, $places, $limits, @program) = @_;
     eval {
         my ($duplicate_from, $above_all) = (1030, 256);
         # Out of the way first: a place may be another one's number.
@@ -163,12 +169,19 @@ sub become {
         # Perl ignores the one about floating points.
         @SIG{qw(PIPE FPE)} = ('DEFAULT') x 2;
         mask_signals(pack('Q', 0));
+        limit_self(split /:/) for @$limits;
         exec { $program[0] } @program or die "$program[0]: $!\n";
     };
     my $message = "bulkhead: $@";
     # Number 2 is its own by now, whatever Perl calls it.
     syswrite(STDERR, $message);
     exit 127;
+}
+
+sub limit_self {
+    my ($resource, $most) = @_;
+    my $self = 0;
+    syscall($prlimit, $self, $resource + 0, pack('Q Q', $most, $most), 0) == 0 or die "limit $resource: $!\n";
 }
 
 sub become_user {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { processStat } from '../../../src/runner/process-tree.ts';
 import type { Runner } from '../../../src/runner/runner.ts';
+import { sparesMax } from '../../../src/runner/spare-bwraps.ts';
 import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
 import { hostileFolder, startHostile } from './hostile-folder.ts';
 import { childCommands, makeSpare, waitForSpares, waitingBwraps } from './waiting-bwraps.ts';
@@ -34,6 +35,25 @@ it.runIf(process.getuid?.() === 0)('its cgroup has the limits of the connector t
   const hostile = await startHostile({ runner, folder: folder.path, limits: { memoryBytesMax: 96 * 2 ** 20 } });
   expect(await outerPid(hostile.process.label)).toBe(spare);
   expect(limit()).toBe(96 * 2 ** 20);
+});
+
+it.runIf(process.getuid?.() === 0)('of each kind of limits one waits, of not too many kinds, and each is taken for its own', async () => {
+  const limitsOf = (kind: number) => ({ descriptorsMax: 200 + kind });
+  const spares: number[] = [];
+  for (let kind = 0; kind <= sparesMax; kind += 1) {
+    const first = await startHostile({ runner, folder: folder.path, limits: limitsOf(kind) });
+    const waiting = await waitForSpares(Math.min(kind + 1, sparesMax));
+    spares.push(waiting.find((pid) => !spares.includes(pid)) ?? 0);
+    first.process.kill();
+    await first.process.exited;
+  }
+  expect(waitingBwraps()).not.toContain(spares[0]);
+  const last = await startHostile({ runner, folder: folder.path, limits: limitsOf(sparesMax) });
+  expect(await outerPid(last.process.label)).toBe(spares[sparesMax]);
+  const limits = readFileSync(`/proc/${last.process.label.split(' ')[1]}/limits`, 'latin1');
+  expect(limits).toMatch(new RegExp(`^Max open files +${200 + sparesMax} +${200 + sparesMax} `, 'm'));
+  const oldest = await startHostile({ runner, folder: folder.path, limits: limitsOf(0) });
+  expect(spares).not.toContain(await outerPid(oldest.process.label));
 });
 
 // By the time of the start its end may be: not yet there, seen on its pipes only, or known.

@@ -45,6 +45,7 @@ const shell = (script: string, more: Partial<SpawnRequest> = {}): SpawnRequest =
   owner: undefined,
   pipes: stdio,
   files: [],
+  limits: [],
   ...more,
 });
 
@@ -94,6 +95,28 @@ describe('a process that the spawner made', () => {
       expect.stringMatching(/^SigIgn:\t0+$/),
       '',
     ]);
+  });
+
+  it('has its limits, and no way back from them', async () => {
+    const limits = [
+      { resource: 7, hard: 100 },
+      { resource: 1, hard: 5 * 2 ** 20 },
+    ];
+    const child = await spawner.spawn(
+      shell('ulimit -S -n; ulimit -H -n; ulimit -H -f; ulimit -H -c; ulimit -n 101', {
+        limits,
+        user: isRoot ? { uid: 65534, gid: 65534, name: 'nobody' } : undefined,
+      }),
+    );
+    const [said, failed] = await Promise.all([outputOf(child), outputOf(child, 2)]);
+    expect(said).toBe('100\n100\n10240\nunlimited\n');
+    expect(failed).toContain('not permitted');
+  });
+
+  it('that cannot be limited does not begin', async () => {
+    const child = await spawner.spawn(shell('echo here', { limits: [{ resource: 99, hard: 1 }] }));
+    expect(await Promise.all([outputOf(child), outputOf(child, 2)])).toEqual(['', expect.stringContaining('limit 99: ')]);
+    expect(await endOf(child)).toEqual([127, null]);
   });
 
   it('reads files of this process from their start, whatever was read of them here', async () => {
@@ -350,7 +373,7 @@ const headers = { x64: '/usr/include/x86_64-linux-gnu/asm/unistd_64.h', arm64: '
 it.each(['x64', 'arm64'] as const)('the numbers of %s are those of the kernel’s headers', (name) => {
   if (!existsSync(headers[name])) return;
   const text = readFileSync(headers[name], 'latin1');
-  const calls = ['sendmsg', 'recvmsg', 'signalfd4', 'rt_sigprocmask', 'prctl', 'dup3'];
+  const calls = ['sendmsg', 'recvmsg', 'signalfd4', 'rt_sigprocmask', 'prctl', 'dup3', 'prlimit64'];
   expect(calls.map((call) => Number(new RegExp(`^#define __NR_${call}\\s+(\\d+)`, 'm').exec(text)?.[1]))).toEqual(spawnerCalls[name]);
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type BwrapWord, bwrapArguments, firstProgram } from '../../../src/runner/bwrap-args.ts';
+import { bwrapNeeds, limitsAhead } from '../../../src/runner/bwrap-limits.ts';
 import { quote } from '../../../src/runner/bwrap-script.ts';
 import { routeRequest } from '../../../src/runner/namespace-prelude.ts';
 import { inside, type NetworkPlan, type SandboxPlan } from '../../../src/runner/sandbox-plan.ts';
@@ -56,7 +57,7 @@ const plan: SandboxPlan = {
   filter: new Uint8Array([1, 2, 3]),
 };
 
-const argsOf = (changes: Partial<SandboxPlan>) => bwrapArguments({ ...plan, ...changes }, 'x64');
+const argsOf = (changes: Partial<SandboxPlan>) => bwrapArguments({ ...plan, ...changes }, 'x64', false);
 const withPolicy = (changes: Partial<SandboxPolicy>) => argsOf({ policy: { ...policy, ...changes } });
 
 const hex = (word: string) => Buffer.from(word).toString('hex');
@@ -168,6 +169,34 @@ describe('the connector’s own part', () => {
     ]);
     expect(script.indexOf("export LD_PRELOAD='/app/x.so'")).toBeGreaterThan(7);
     expect(script.at(-2)).toBe("exec 'python3' 'main.py'");
+  });
+
+  it('sets only what bwrap could not be limited to when it was spawned', () => {
+    const counted = { memory: true, pids: true };
+    const known = { ...plan, counted, policy: { ...policy, limits: { ...limits, fileBytesMax: 2 ** 26 } } };
+    expect(limitsAhead(known.policy.limits, counted)).toEqual([
+      { resource: 4, hard: 0 },
+      { resource: 8, hard: 0 },
+      { resource: 7, hard: 256 },
+      { resource: 1, hard: 2 ** 26 },
+      { resource: 0, hard: 3 },
+    ]);
+    const script = fileAt(bwrapArguments(known, 'x64', true), inside.connectorScript).split('\n');
+    expect(script.filter((line) => line.includes('limit'))).toEqual([
+      '{ ulimit -p 72 || ulimit -u 72; } 2>/dev/null || exit 118',
+      'ulimit -S -t 2 && ulimit -H -t 3 || exit 118',
+    ]);
+  });
+
+  it.each([
+    ['where nothing counts processes', {}, { memory: true, pids: false }],
+    ['where nothing counts memory', {}, { memory: false, pids: true }],
+    ['where bwrap could not write its files', { fileBytesMax: bwrapNeeds.fileBytes - 1 }, { memory: true, pids: true }],
+    ['where bwrap could not open its mounts', { descriptorsMax: bwrapNeeds.descriptors - 1 }, { memory: true, pids: true }],
+  ])('sets all limits itself %s', (_, changes, counted) => {
+    const enough = { ...limits, fileBytesMax: bwrapNeeds.fileBytes, descriptorsMax: bwrapNeeds.descriptors };
+    expect(limitsAhead(enough, { memory: true, pids: true })).not.toEqual([]);
+    expect(limitsAhead({ ...enough, ...changes }, counted)).toEqual([]);
   });
 
   it('has the same after a prelude', () => {
