@@ -81,6 +81,21 @@ const patient = { timeout: 5000 };
 const kinds = [
   { kind: 'TypeScript', file: 'main.ts', program: 'node', source: node, sdk: 'bulkhead.ts' },
   { kind: 'Python', file: 'main.py', program: 'python3', source: python, sdk: 'bulkhead.py' },
+  // What the SDK takes json's own parts from is CPython's own.
+  {
+    kind: 'Python (no _json)',
+    file: 'main.py',
+    program: 'python3',
+    source: `import sys\nsys.modules["_json"] = None\n${python}`,
+    sdk: 'bulkhead.py',
+  },
+  {
+    kind: 'Python (another _json)',
+    file: 'main.py',
+    program: 'python3',
+    source: `import _json\n_json.make_encoder = None\n${python}`,
+    sdk: 'bulkhead.py',
+  },
 ];
 
 it('is copied into every connector that uses it', () => {
@@ -294,6 +309,53 @@ describe.each(kinds)('the $kind SDK', ({ file, program, source, sdk }) => {
     await using own = await start();
     own.send('{"jsonrpc":"2.0","id":"w","method":"invoke","params":{"command":"Wait","input":{},"context":{"invocationId":"w"}}}\n');
     expect(await own.end()).toBe(0);
+  });
+});
+
+describe.each(['', 'import sys; sys.modules["_json"] = None'])('the Python SDK after %j', (before) => {
+  const source = `${before}
+from bulkhead import command, serve
+import sys
+
+@command
+def Loaded(input, ctx):
+    return [name for name in ("json", "re", "asyncio", "traceback", "select") if name in sys.modules]
+
+@command
+def Give(input, ctx):
+    circle = []
+    circle.append(circle)
+    return {"nan": [float("nan")], "infinite": float("-inf"), "circle": circle, "strange": {1, 2}, "keys": {1: 2, None: 3}}[input["what"]]
+
+serve()`;
+  let folder: string;
+  let connector: StartedConnector;
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'bulkhead-sdk-'));
+    writeFileSync(join(folder, 'main.py'), source);
+    symlinkSync(join(folderOf('sdk'), 'bulkhead.py'), join(folder, 'bulkhead.py'));
+    // Without what else may be installed, which loads what it likes.
+    connector = await startConnector({ folder, command: ['python3', '-S', 'main.py'] });
+  });
+  afterAll(async () => {
+    await connector[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true });
+  });
+  const invoke = async (command: string, input: unknown) =>
+    JSON.parse(await connector.request('invoke', { command, input, context: { invocationId: 'i' } }));
+
+  it('has loaded nothing that takes long to load', async () => {
+    expect((await invoke('Loaded', {})).result.body).toEqual(before === '' ? [] : ['json', 're']);
+  });
+
+  it.each([
+    ['nan', 'ValueError', 'not JSON compliant'],
+    ['infinite', 'ValueError', 'not JSON compliant'],
+    ['circle', 'ValueError', 'Circular reference'],
+    ['strange', 'TypeError', 'set is not JSON serializable'],
+  ])('fails the call whose answer is %s', async (what, errorCode, text) => {
+    expect((await invoke('Give', { what })).error).toMatchObject({ message: expect.stringContaining(text), data: { errorCode } });
+    expect((await invoke('Give', { what: 'keys' })).result.body).toEqual({ 1: 2, null: 3 });
   });
 });
 

@@ -14,9 +14,7 @@ protocol (docs/protocol.md). Child processes inherit it that way too.
 Values are kept as they came: integers of any length, 1.0, 1E2, 1e400, -0.0, the order of keys, lone surrogates.
 """
 import collections
-import json
 import os
-import re
 import sys
 import threading
 import time
@@ -216,6 +214,8 @@ class Server:
             message = self.read_json(line)
         except (RecursionError, ValueError) as error:
             # Nested deeper than Python reads: that invocation fails, not the process with all the others.
+            import re
+
             request_id = re.search(rb'"id"\s*:\s*"([^"\\]*)"', line[:512])
             if request_id is None:
                 raise
@@ -335,7 +335,7 @@ class Server:
             outcome = '"result":' + dumps(work(*arguments))
         except BaseException as error:  # SystemExit too: one command must not end the others' process
             outcome = '"error":' + dumps(_describe(error))
-        return '{"jsonrpc":"2.0","id":%s,%s}\n' % (_encoder.encode(request_id), outcome)
+        return '{"jsonrpc":"2.0","id":%s,%s}\n' % (_encode(request_id), outcome)
 
     def _leave(self, line):
         """For whoever flushes next, in a moment."""
@@ -378,7 +378,8 @@ def _describe(error):
     if isinstance(error, ConnectorError):
         data = error.data
     else:
-        import traceback  # the slowest to load of all, and not before something fails
+        import re  # these are slow to load, and not needed before something fails
+        import traceback
 
         traceback.print_exception(type(error), error, error.__traceback__)
         name = type(error).__name__
@@ -390,35 +391,37 @@ def _describe(error):
 
 _DIGITS_MAX = 4000  # Python refuses to read longer integers, since reading them takes quadratic time
 _exact_seen = False
-_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 def loads(line):
     """json.loads, except that a number Python would write differently keeps its text."""
     text = line.decode("utf-8", "surrogatepass")
     # The hook for integers costs a call a number, so it is used only where "-0" or a very long integer may be.
-    if "-0" in text:
-        return _exact_decoder.decode(text)
+    scan = _scan_exactly if "-0" in text else _scan
     try:
-        # decode() also looks for blanks around the value, where the proxy writes none: a third of its time.
-        value, end = _decoder.raw_decode(text)
+        # What json does around this is to look for blanks, where the proxy writes none: a third of its time.
+        value, end = scan(text, 0)
         if end == len(text):
             return value
-    except ValueError:
+    except (StopIteration, ValueError):
         pass
-    return _exact_decoder.decode(text)
+    import json
+
+    return json.JSONDecoder(parse_float=_exact_float, parse_int=_exact_int).decode(text)
 
 
 def dumps(value):
     """Compact JSON in ASCII. NaN and infinities that the connector itself made are a ValueError: JSON has none."""
     if not _exact_seen and not isinstance(value, JsonText):
         try:
-            return _encoder.encode(value)
+            return _encode(value)
         except TypeError:
             pass  # perhaps a JsonText inside
+    import re
+
     texts = []
     mark = os.urandom(16).hex()  # chosen here and now, so nothing in the value can contain it
-    marked = _encoder.encode(_marked(value, mark, texts))
+    marked = _encode(_marked(value, mark, texts))
     return re.sub('"%s:(\\d+)"' % mark, lambda found: texts[int(found.group(1))], marked)
 
 
@@ -452,6 +455,39 @@ def _keeping(number, text):
     return number
 
 
-# Made once: json.loads and json.dumps make one a call when they are given anything.
-_decoder = json.JSONDecoder(parse_float=_exact_float)
-_exact_decoder = json.JSONDecoder(parse_float=_exact_float, parse_int=_exact_int)
+class _Reading:
+    """What a scanner of json asks of its decoder; these are json's own defaults, but for numbers."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float = staticmethod(_exact_float)
+    parse_int = int
+    parse_constant = float
+
+
+class _ReadingExactly(_Reading):
+    parse_int = staticmethod(_exact_int)
+
+
+def _refuse(value):
+    raise TypeError("Object of type %s is not JSON serializable" % type(value).__name__)
+
+
+try:
+    # What json itself reads and writes with. The rest of it loads patterns, for blanks and errors, that take a third of a process's start.
+    from _json import encode_basestring_ascii, make_encoder, make_scanner
+
+    _scan, _scan_exactly = make_scanner(_Reading), make_scanner(_ReadingExactly)
+
+    def _encode(value):
+        # One for each value, as json does it: it remembers what it is amid, to find circles.
+        return "".join(make_encoder({}, _refuse, encode_basestring_ascii, None, ":", ",", False, False, False)(value, 0))
+
+    if _encode({"a": [1]}) != '{"a":[1]}' or _scan('{"a":[1]}', 0) != ({"a": [1]}, 9):
+        raise ImportError("_json is not what it was")
+except (ImportError, TypeError, AttributeError):
+    import json
+
+    _scan = json.JSONDecoder(parse_float=_exact_float).scan_once
+    _scan_exactly = json.JSONDecoder(parse_float=_exact_float, parse_int=_exact_int).scan_once
+    _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
