@@ -52,21 +52,25 @@ const levels = ['debug', 'info', 'warn', 'error', 'silent'] as const satisfies r
  * line is written for every invocation, and a logging library takes three times as long for it as JSON.stringify.
  */
 export function createLogger({ level, destination }: LoggerOptions): Logger {
-  const timeText = createTimeText();
-  const messageText = createQuoted();
+  const endText = createEndText();
   const least = levels.indexOf(level);
-  const lineOf = (name: LogLevelName, timeMs: number, members: string, message: string): string =>
-    `{"level":"${name}","time":"${timeText(timeMs)}"${members === '' ? '' : `,${members}`},"message":${messageText(message)}}\n`;
+  const lineMaker = (name: LogLevelName) => {
+    const startText = createStartText(name);
+    return (timeMs: number, members: string, message: string): string =>
+      `${startText(timeMs)}${members === '' ? '' : `,${members}`}${endText(message)}`;
+  };
   const writer = (name: LogLevelName) => {
     if (levels.indexOf(name) < least) return () => {};
+    const lineOf = lineMaker(name);
     return (fields: LogFields, message: string): void => {
-      destination.write(lineOf(name, Date.now(), JSON.stringify(fields).slice(1, -1), message));
+      destination.write(lineOf(Date.now(), JSON.stringify(fields).slice(1, -1), message));
     };
   };
+  const infoLine = lineMaker('info');
   const infoLater = (members: () => string, message: string): void => {
     const timeMs = Date.now();
-    if (destination.writeLater === undefined) destination.write(lineOf('info', timeMs, members(), message));
-    else destination.writeLater(() => lineOf('info', timeMs, members(), message));
+    if (destination.writeLater === undefined) destination.write(infoLine(timeMs, members(), message));
+    else destination.writeLater(() => infoLine(timeMs, members(), message));
   };
   return {
     debug: writer('debug'),
@@ -77,33 +81,36 @@ export function createLogger({ level, destination }: LoggerOptions): Logger {
   };
 }
 
-/** A text as JSON, made once as long as it stays the same: one line’s message is mostly that of the line before. */
-function createQuoted(): (text: string) => string {
-  let madeFor = '';
-  let quoted = '""';
-  return (text) => {
-    if (text !== madeFor) {
-      madeFor = text;
-      quoted = JSON.stringify(text);
+/** How a line with this message ends, made once as long as the message stays the same: mostly it is that of the line before. */
+function createEndText(): (message: string) => string {
+  let madeFor: string | undefined;
+  let text = '';
+  return (message) => {
+    if (message !== madeFor) {
+      madeFor = message;
+      text = `,"message":${JSON.stringify(message)}}\n`;
     }
-    return quoted;
+    return text;
   };
 }
 
-/** An ISO time of a date in milliseconds. All but the milliseconds is made once a second: a busy server writes many lines within one. */
-function createTimeText(): (timeMs: number) => string {
+/**
+ * How a line begins, with the ISO time of a date in milliseconds. All but the milliseconds is made once a second: a busy server writes many
+ * lines within one, and each piece less that a line is put together of is felt.
+ */
+function createStartText(level: LogLevelName): (timeMs: number) => string {
   let madeFor = Number.NaN;
-  let secondText = '';
+  let text = '';
   return (timeMs) => {
     const second = Math.floor(timeMs / 1000);
     if (second !== madeFor) {
       madeFor = second;
-      secondText = new Date(second * 1000).toISOString().slice(0, -'000Z'.length);
+      text = `{"level":"${level}","time":"${new Date(second * 1000).toISOString().slice(0, -'000Z'.length)}`;
     }
-    return `${secondText}${fractions[timeMs - second * 1000]}`;
+    return `${text}${fractions[timeMs - second * 1000]}`;
   };
 }
 
-const fractions = Array.from({ length: 1000 }, (_, ms) => `${String(ms).padStart(3, '0')}Z`);
+const fractions = Array.from({ length: 1000 }, (_, ms) => `${String(ms).padStart(3, '0')}Z"`);
 
 export const silentLogger: Logger = { debug() {}, info() {}, infoLater() {}, warn() {}, error() {} };

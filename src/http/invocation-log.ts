@@ -26,19 +26,21 @@ export function logInvocation(logger: Logger, record: InvocationRecord): void {
 }
 
 /**
- * The same members as a failure’s, put together by hand: JSON.stringify took 2 of the 22 µs of a call. Nothing in it needs to be escaped but
- * the key’s name: the others are narrow names, and numbers.
+ * The same members as a failure’s, put together by hand, of as few pieces as can be: JSON.stringify took 2 of the 22 µs of a call, and twice as
+ * many pieces half of one. Nothing in it needs to be escaped but the key’s name: the others are narrow names, and numbers.
  */
 function successText(record: InvocationRecord): string {
   const { id, phases, totalMs, requestBytes, replyBytes } = record;
   const { queueMs = 0, startMs = 0, runMs = 0 } = phases ?? {};
-  const times = `"queueMs":${msText(queueMs)},"startMs":${msText(startMs)},"runMs":${msText(runMs)},"totalMs":${msText(totalMs)}`;
-  return `"invocation":"${id}",${endText(record)},${times},"requestBytes":${requestBytes},"replyBytes":${replyBytes}`;
+  const waited = queueMs === 0 && startMs === 0 ? noWait : `,"queueMs":${msText(queueMs)},"startMs":${msText(startMs)},"runMs":`;
+  const times = `${waited}${msText(runMs)},"totalMs":${msText(totalMs)}`;
+  return `"invocation":"${id}${endText(record)}${times},"requestBytes":${requestBytes},"replyBytes":${replyBytes}`;
 }
 
+const noWait = ',"queueMs":0,"startMs":0,"runMs":';
 const endText = createEndText();
 
-/** What ran and how it ended, made once as long as it stays the same. */
+/** What ran and how it ended, behind the id, made once as long as it stays the same. */
 function createEndText(): (record: InvocationRecord) => string {
   let madeFor: InvocationRecord | undefined;
   let text = '';
@@ -46,7 +48,7 @@ function createEndText(): (record: InvocationRecord) => string {
     if (madeFor === undefined || !endsAlike(record, madeFor)) {
       const { connector, command, keyName, code, status } = record;
       const key = keyName === undefined ? '' : `"key":${asciiJson(keyName)},`;
-      text = `"connector":"${connector}","command":"${command}",${key}"outcome":"${outcomeOf(code)}","code":"${code}","status":${status}`;
+      text = `","connector":"${connector}","command":"${command}",${key}"outcome":"${outcomeOf(code)}","code":"${code}","status":${status}`;
       madeFor = record;
     }
     return text;
