@@ -22,9 +22,9 @@ export interface LogFields {
 export interface Logger {
   /**
    * Like `info`, of members that are JSON text, asked for when the line is written: for what is told thousands of times a second. Members and
-   * message are ASCII.
+   * message are ASCII. `timeMs`: a whole number of milliseconds since the epoch, of a caller who knows the time already.
    */
-  infoLater(members: () => string, message: string): void;
+  infoLater(members: () => string, message: string, timeMs: number): void;
   debug(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;
   warn(fields: LogFields, message: string): void;
@@ -67,8 +67,7 @@ export function createLogger({ level, destination }: LoggerOptions): Logger {
     };
   };
   const infoLine = lineMaker('info');
-  const infoLater = (members: () => string, message: string): void => {
-    const timeMs = Date.now();
+  const infoLater = (members: () => string, message: string, timeMs: number): void => {
     if (destination.writeLater === undefined) destination.write(infoLine(timeMs, members(), message));
     else destination.writeLater(() => infoLine(timeMs, members(), message));
   };

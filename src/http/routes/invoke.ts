@@ -33,6 +33,8 @@ interface Call {
   readonly id: InvocationId;
   /** Of performance.now(). */
   readonly startedAt: number;
+  /** The same in milliseconds since the epoch. */
+  readonly arrivedMs: number;
   readonly incoming: IncomingMessage;
   readonly headers: RequestHeaders;
   readonly outgoing: ServerResponse;
@@ -50,7 +52,8 @@ export function createInvokeRoute(options: InvokeOptions): InvokeRoute {
   return async (incoming, outgoing, path) => {
     const id = randomUUID() as InvocationId;
     const headers = readHeaders(incoming);
-    const call: Call = { id, startedAt: performance.now(), incoming, headers, outgoing, path, requestBytes: 0 };
+    const [startedAt, arrivedMs] = [performance.now(), Date.now()];
+    const call: Call = { id, startedAt, arrivedMs, incoming, headers, outgoing, path, requestBytes: 0 };
     let ending: Ending;
     try {
       ending = await invoke(call);
@@ -103,7 +106,7 @@ function createInvoke(options: InvokeOptions): (call: Call) => Promise<Ending> {
         engineData,
         attempt: 1,
         traceparent: traceparentOf(headers),
-        deadline: Math.round(Date.now() - (performance.now() - call.startedAt) + command.invocationTimeoutMs),
+        deadline: call.arrivedMs + command.invocationTimeoutMs,
         signal: client.signal,
       });
       call.phases = outcome.phases;
@@ -127,6 +130,7 @@ function record({ logger, audit }: InvokeOptions, call: Call, { answer, code, er
     error,
     phases: call.phases,
     totalMs: performance.now() - call.startedAt,
+    arrivedMs: call.arrivedMs,
     requestBytes: call.requestBytes,
     replyBytes,
   };

@@ -5,7 +5,7 @@ import { createLogger } from '../../../src/log.ts';
 
 const record = {
   ...{ id: 'i', connector: 'smtp', command: 'SendEmail', keyName: 'a "quoted" key', code: 'accepted', status: 202, error: undefined },
-  ...{ totalMs: 1234.5678, requestBytes: 10, replyBytes: 20 },
+  ...{ totalMs: 1234.5678, arrivedMs: Date.UTC(2026, 10, 29, 1, 2, 3, 4), requestBytes: 10, replyBytes: 20 },
 };
 
 function logged(part: Partial<Parameters<typeof logInvocation>[1]>): Record<string, unknown> {
@@ -18,6 +18,14 @@ function logged(part: Partial<Parameters<typeof logInvocation>[1]>): Record<stri
 
 test('names are escaped where they can be any text', () => {
   expect(logged({})).toMatchObject({ level: 'info', message: 'invocation', key: 'a "quoted" key', outcome: 'accepted', status: 202 });
+});
+
+test('the time is that of the end, and sizes are whole', () => {
+  expect(logged({ requestBytes: 999, replyBytes: 12_345_678 })).toMatchObject({
+    time: '2026-11-29T01:02:04.239Z',
+    requestBytes: 999,
+    replyBytes: 12_345_678,
+  });
 });
 
 test('names are told in ASCII, as what makes lines later promises', () => {
