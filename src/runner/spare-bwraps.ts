@@ -46,6 +46,12 @@ export function createSpareBwraps(host: BwrapHost, { isKeeping }: { readonly isK
       const spare = isClosed ? undefined : await trySpawn(host, shape);
       if (spare !== undefined) keep(key, spare);
     }
+    for (const [key, oldest] of spares) {
+      if (spares.size <= sparesMax) break;
+      spares.delete(key);
+      closeFiles(oldest);
+      await discardBwrap(oldest);
+    }
   };
 
   const keep = (key: string, spare: WaitingBwrap): void => {
@@ -55,7 +61,6 @@ export function createSpareBwraps(host: BwrapHost, { isKeeping }: { readonly isK
     spare.child.once('exit', () => drop(key, spare));
     spare.joined.catch(() => drop(key, spare));
     if (hasEnded(spare.child)) drop(key, spare);
-    for (const [oldKey, old] of spares) if (spares.size > sparesMax) drop(oldKey, old);
   };
 
   return {
