@@ -56,9 +56,9 @@ describe.each(bothRules)('a client that knows no proxy, %s rule', (rule) => {
       const { results, invocation } = await served.run(rule, client, 'direct', [`api.test.example:${raw}:70000`]);
       expect(results).toMatchObject([{ ok: true, body: 'READY', status: 70_000 }]);
       const [sent, received] = ['GIVE 70000\n', 'READY\n'].map((line) => line.length);
-      expect(await ends(served, invocation)).toMatchObject([
-        { connector: rule, host: 'api.test.example', port: raw, bytesSent: sent, bytesReceived: 70_000 + received!, end: 'closed' },
-      ]);
+      const told = { connector: rule, host: 'api.test.example', port: raw, bytesSent: sent, bytesReceived: 70_000 + received! };
+      // On a busy machine the connector may be seen to be gone before its connection is.
+      expect(await ends(served, invocation)).toMatchObject([{ ...told, end: expect.stringMatching(/^(?:session_)?closed$/) }]);
     },
   );
 

@@ -49,8 +49,9 @@ const shell = (script: string, more: Partial<SpawnRequest> = {}): SpawnRequest =
   ...more,
 });
 
-/** Sends a message without a listener, listeners with others, and then one as prelude.pl does it; says what it is told there. */
+/** Once told to, sends a message without a listener, listeners with others, and then one as prelude.pl does it; says what it is told there. */
 const sendsListeners = `
+  my $go = <STDIN>;
   require '${fileURLToPath(new URL('../../../src/runner/namespace-helper/hand-over.pl', import.meta.url))}';
   open(my $channel, '+<&=', 3) or die;
   my $loopback = "\\x7f\\0\\0\\1";
@@ -211,9 +212,11 @@ describe('a process that the spawner made', () => {
   it('passes on listeners over its channel, and nothing else that comes there', async () => {
     const before = readdirSync('/proc/self/fd').length;
     const child = await spawner.spawn({ ...shell(''), program: ['/usr/bin/perl', '-e', sendsListeners], channel: 3 });
-    const taken = await new Promise<readonly [unknown, unknown]>((resolve) =>
-      child.on('message', (message, handle) => void resolve([message, handle])),
-    );
+    const taken = await new Promise<readonly [unknown, unknown]>((resolve) => {
+      child.on('message', (message, handle) => void resolve([message, handle]));
+      // As bwrap, which does nothing before it has its arguments.
+      streamOf(child, 0).end('\n');
+    });
     const [message, server] = taken as readonly [unknown, Server];
     expect(message).toEqual({ index: 4 });
     const accepted = once(server, 'connection');
@@ -302,15 +305,21 @@ it('one that is stopped is closed all the same', async () => {
 });
 
 it('there is none where Perl does not come up in time, and it is ended', async () => {
-  const began = performance.now();
-  const starting = startSpawner({ architecture, nullDescriptor });
-  let [pid] = spawnersOf();
-  // From the exec on; nothing that it tells is read before.
-  while (pid === undefined) [pid] = spawnersOf();
-  process.kill(pid, 'SIGSTOP');
-  expect(await starting).toBeUndefined();
-  expect(performance.now() - began).toBeGreaterThanOrEqual(spawnerWaits.readyTimeoutMs - 5);
-  expect(spawnersOf()).toEqual([]);
+  for (;;) {
+    const began = performance.now();
+    const starting = startSpawner({ architecture, nullDescriptor });
+    let [pid] = spawnersOf();
+    // From the exec on.
+    while (pid === undefined) [pid] = spawnersOf();
+    process.kill(pid, 'SIGSTOP');
+    const spawner = await starting;
+    await spawner?.close();
+    // It may have come up before that.
+    if (spawner !== undefined) continue;
+    expect(performance.now() - began).toBeGreaterThanOrEqual(spawnerWaits.readyTimeoutMs - 5);
+    expect(spawnersOf()).toEqual([]);
+    break;
+  }
 });
 
 it('there is none, and no harm, where no descriptor is left', async () => {
