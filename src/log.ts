@@ -21,8 +21,8 @@ export interface LogFields {
 
 export interface Logger {
   /**
-   * Like `info`, of members that are JSON text, asked for when the line is written: for what is told thousands of times a second. Members and
-   * message are ASCII. `timeMs`: a whole number of milliseconds since the epoch, of a caller who knows the time already.
+   * Like `info`, of members that are JSON text, asked for when the line is written: for what is told thousands of times a second.
+   * `timeMs`: a whole number of milliseconds since the epoch, of a caller who knows the time already.
    */
   infoLater(members: () => string, message: string, timeMs: number): void;
   debug(fields: LogFields, message: string): void;
@@ -36,7 +36,7 @@ export type LogLevelName = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 /** Where lines go, each ended by LF. */
 export interface LogDestination {
   write(line: string): void;
-  /** For one that writes many lines together: the line, of ASCII, is made then, which takes a third of what it takes amid other work. */
+  /** For one that writes many lines together: the line is made then, which takes a third of what it takes amid other work. */
   writeLater?(line: () => string): void;
 }
 

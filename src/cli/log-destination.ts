@@ -56,22 +56,11 @@ export function batched(stream: TerminalStream): LogDestination {
   return { write: (line) => add(line, line.length), writeLater: (line) => add(line, 0) };
 }
 
-/**
- * As one text: to make bytes of each line takes half as long again, and a buffer that has room for the longest. One of lines that are made
- * here is ASCII, whose bytes need not be counted first, which takes as long as to make them.
- */
+/** As one text: to make bytes of each line takes half as long again, and a buffer that has room for the longest. */
 function writeLines(stream: TerminalStream, lines: readonly Line[]): void {
   let text = '';
-  let isAscii = true;
-  for (const line of lines) {
-    if (typeof line !== 'string') {
-      text += line();
-      continue;
-    }
-    text += line;
-    isAscii = false;
-  }
-  stream.write(text, isAscii ? 'latin1' : 'utf8');
+  for (const line of lines) text += typeof line === 'string' ? line : line();
+  stream.write(text);
 }
 
 /** Of all destinations: each lives as long as the process. */

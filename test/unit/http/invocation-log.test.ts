@@ -28,7 +28,7 @@ test('the time is that of the end, and sizes are whole', () => {
   });
 });
 
-test('names are told in ASCII, as what makes lines later promises', () => {
+test('names are told in ASCII', () => {
   const made: string[] = [];
   const destination = { write: (line: string) => void made.push(line), writeLater: (line: () => string) => void made.push(line()) };
   logInvocation(createLogger({ level: 'info', destination }), { ...record, keyName: 'Schlüssel 🔑', phases: undefined });
