@@ -31,11 +31,11 @@ export function createSpareBwraps(host: BwrapHost, { isKeeping }: { readonly isK
   let isClosed = false;
   let making = Promise.resolve();
 
-  const drop = (key: string, spare: WaitingBwrap): void => {
+  const drop = async (key: string, spare: WaitingBwrap): Promise<void> => {
     if (spares.get(key) !== spare) return;
     spares.delete(key);
     closeFiles(spare);
-    void discardBwrap(spare);
+    await discardBwrap(spare);
   };
 
   const make = async (): Promise<void> => {
@@ -46,21 +46,16 @@ export function createSpareBwraps(host: BwrapHost, { isKeeping }: { readonly isK
       const spare = isClosed ? undefined : await trySpawn(host, shape);
       if (spare !== undefined) keep(key, spare);
     }
-    for (const [key, oldest] of spares) {
-      if (spares.size <= sparesMax) break;
-      spares.delete(key);
-      closeFiles(oldest);
-      await discardBwrap(oldest);
-    }
+    for (const [key, oldest] of spares) if (spares.size > sparesMax) await drop(key, oldest);
   };
 
   const keep = (key: string, spare: WaitingBwrap): void => {
     spares.set(key, spare);
     spare.child.unref();
     spare.child.channel?.unref();
-    spare.child.once('exit', () => drop(key, spare));
+    spare.child.once('exit', () => void drop(key, spare));
     spare.joined.catch(() => drop(key, spare));
-    if (hasEnded(spare.child)) drop(key, spare);
+    if (hasEnded(spare.child)) void drop(key, spare);
   };
 
   return {
@@ -96,10 +91,7 @@ export function createSpareBwraps(host: BwrapHost, { isKeeping }: { readonly isK
       isClosed = true;
       clearTimeout(timer);
       await making;
-      const left = [...spares.values()];
-      spares.clear();
-      for (const spare of left) closeFiles(spare);
-      await Promise.all(left.map(discardBwrap));
+      await Promise.all([...spares].map(([key, spare]) => drop(key, spare)));
     },
   };
 }

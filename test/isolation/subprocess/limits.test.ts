@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { ConnectorName } from '../../../src/manifest/names.ts';
+import { bwrapNeeds } from '../../../src/runner/bwrap-limits.ts';
 import { isRunning } from '../../../src/runner/process-tree.ts';
 import type { ProcessNotice, Runner } from '../../../src/runner/runner.ts';
 import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
+import type { ResourceLimits } from '../../../src/sandbox/policy.ts';
 import { hostileFolder, policy, startHostile } from './hostile-folder.ts';
 
 const folder = hostileFolder();
@@ -82,9 +84,11 @@ describe.each(['cgroup', 'watchdog'] as const)('limits held by the %s', (kind) =
 });
 
 /** What a command of the hostile folder prints first; it may never end by itself. */
-async function outputOf(runner: Runner, command: readonly string[]): Promise<string> {
+async function outputOf(runner: Runner, command: readonly string[], changes: Partial<ResourceLimits> = {}): Promise<string> {
+  const source = { type: 'folder', folder: folder.path, command } as const;
+  const limited = { ...policy, limits: { ...policy.limits, ...changes } };
   const started = await runner.start(
-    { connector: 'hostile' as ConnectorName, policy, source: { type: 'folder', folder: folder.path, command }, onNotice: () => {} },
+    { connector: 'hostile' as ConnectorName, policy: limited, source, onNotice: () => {} },
     new AbortController().signal,
   );
   const [output] = (await once(started.stdout, 'data')) as [Buffer];
@@ -94,6 +98,17 @@ async function outputOf(runner: Runner, command: readonly string[]): Promise<str
 }
 
 describe.each(['cgroup', 'watchdog'] as const)('limits held by the %s', (kind) => {
+  it.each([
+    ['the least that bwrap can be born with', bwrapNeeds.descriptors, bwrapNeeds.fileBytes],
+    ['less than bwrap needs itself', 16, 1024],
+  ])('may be %s', async (_, descriptorsMax, fileBytesMax) => {
+    for (const who of ['1', 'self']) {
+      const said = await outputOf(runners[kind], ['cat', `/proc/${who}/limits`], { descriptorsMax, fileBytesMax });
+      expect(said).toMatch(new RegExp(`^Max open files +${descriptorsMax} +${descriptorsMax} `, 'm'));
+      expect(said).toMatch(new RegExp(`^Max file size +${fileBytesMax} +${fileBytesMax} `, 'm'));
+    }
+  });
+
   it('are those of the first process too, which the connector could make run its code', async () => {
     const limitsOf = async (who: string) => {
       const lines = (await outputOf(runners[kind], ['cat', `/proc/${who}/limits`])).split('\n');
