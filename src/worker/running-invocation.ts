@@ -1,3 +1,4 @@
+// The global one is an accessor, which costs each call (docs/performance.md).
 import { performance } from 'node:perf_hooks';
 import { ProxyError } from '../errors.ts';
 import type { Deadline, Deadlines, Expirable } from '../lib/deadlines.ts';

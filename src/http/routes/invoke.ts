@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+// The global one is an accessor, which costs each call (docs/performance.md).
 import { performance } from 'node:perf_hooks';
 import { ProxyError } from '../../errors.ts';
 import type { Deadlines } from '../../lib/deadlines.ts';
