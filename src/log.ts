@@ -1,3 +1,5 @@
+import { putBytes, putDigits } from './lib/put-ascii.ts';
+
 /**
  * Names of structured fields, one word per concept, the same in every line. Values of parameters are never logged; secrets are masked
  * before a line is made (config/secrets).
@@ -19,12 +21,21 @@ export interface LogFields {
   readonly [field: string]: unknown;
 }
 
+/** Lines that wait to be written, oldest first. */
+export interface LaterLines {
+  readonly message: string;
+  /** Of the oldest: a whole number of milliseconds since the epoch. */
+  timeMs(): number;
+  /** Puts the members of the oldest, JSON in ASCII of at most 1800 bytes, there, drops it, and tells the place behind them. */
+  put(into: Buffer, at: number): number;
+}
+
 export interface Logger {
   /**
-   * Like `info`, of members that are JSON text, asked for when the line is written: for what is told thousands of times a second.
-   * `timeMs`: a whole number of milliseconds since the epoch, of a caller who knows the time already.
+   * For what is told thousands of times a second: each call of what it returns promises one more line, which is asked of `lines` when it is
+   * written, in the order of the calls. Undefined where such lines are not written.
    */
-  infoLater(members: () => string, message: string, timeMs: number): void;
+  infoLater(lines: LaterLines): (() => void) | undefined;
   debug(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;
   warn(fields: LogFields, message: string): void;
@@ -33,11 +44,16 @@ export interface Logger {
 
 export type LogLevelName = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
+/** Puts a line of at most `laterBytesMax` bytes there, and tells the place behind it. */
+export type PutLine = (into: Buffer, at: number) => number;
+/** Room for the bounded names of a connector, a command and a key (manifest/names, config/schema), and for numbers. */
+export const laterBytesMax = 2048;
+
 /** Where lines go, each ended by LF. */
 export interface LogDestination {
   write(line: string): void;
-  /** For one that writes many lines together: the line is made then, which takes a third of what it takes amid other work. */
-  writeLater?(line: () => string): void;
+  /** For one that writes many lines together: the line is put into the batch’s bytes then, and its members are in ASCII. */
+  writeLater?(line: PutLine): void;
 }
 
 export interface LoggerOptions {
@@ -66,17 +82,40 @@ export function createLogger({ level, destination }: LoggerOptions): Logger {
       destination.write(lineOf(Date.now(), JSON.stringify(fields).slice(1, -1), message));
     };
   };
-  const infoLine = lineMaker('info');
-  const infoLater = (members: () => string, message: string, timeMs: number): void => {
-    if (destination.writeLater === undefined) destination.write(infoLine(timeMs, members(), message));
-    else destination.writeLater(() => infoLine(timeMs, members(), message));
+  const infoLater = (lines: LaterLines): (() => void) => {
+    const line = putsLine(lines);
+    if (destination.writeLater !== undefined) return () => destination.writeLater?.(line);
+    const bytes = Buffer.alloc(laterBytesMax);
+    return () => destination.write(bytes.toString('utf8', 0, line(bytes, 0)));
   };
   return {
     debug: writer('debug'),
     info: writer('info'),
-    infoLater: levels.indexOf('info') < least ? () => {} : infoLater,
+    infoLater: levels.indexOf('info') < least ? () => undefined : infoLater,
     warn: writer('warn'),
     error: writer('error'),
+  };
+}
+
+const timeEnd = Buffer.from('Z",');
+
+/** The same line as that of `lineMaker`, in bytes. */
+function putsLine(lines: LaterLines): PutLine {
+  const startText = createStartText('info');
+  const end = Buffer.from(createEndText()(lines.message));
+  let startOf = Number.NaN;
+  let start = end;
+  return (into, begin) => {
+    const timeMs = lines.timeMs();
+    const second = Math.floor(timeMs / 1000);
+    if (second !== startOf) {
+      startOf = second;
+      start = Buffer.from(startText(second * 1000).slice(0, -'000Z"'.length));
+    }
+    let at = putBytes(into, begin, start);
+    at = putDigits(into, at, timeMs - second * 1000, 3);
+    at = putBytes(into, at, timeEnd);
+    return putBytes(into, lines.put(into, at), end);
   };
 }
 
@@ -112,4 +151,4 @@ function createStartText(level: LogLevelName): (timeMs: number) => string {
 
 const fractions = Array.from({ length: 1000 }, (_, ms) => `${String(ms).padStart(3, '0')}Z"`);
 
-export const silentLogger: Logger = { debug() {}, info() {}, infoLater() {}, warn() {}, error() {} };
+export const silentLogger: Logger = { debug() {}, info() {}, infoLater: () => undefined, warn() {}, error() {} };

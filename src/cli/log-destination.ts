@@ -1,4 +1,4 @@
-import type { LogDestination } from '../log.ts';
+import { type LogDestination, laterBytesMax, type PutLine } from '../log.ts';
 import type { CliIo, TerminalStream } from './io.ts';
 
 /** Logs go to stderr, so that stdout holds results only: for people on a terminal, one JSON object a line elsewhere. */
@@ -16,7 +16,7 @@ export const batchLinesMax = 512;
 /** After a batch the next one is collected for so long. */
 const lingerMs = 10;
 
-type Line = string | (() => string);
+type Line = string | PutLine;
 
 /**
  * Lines as batches: the first line after a pause is written at the end of its turn of the event loop, and those that follow it closely
@@ -56,11 +56,25 @@ export function batched(stream: TerminalStream): LogDestination {
   return { write: (line) => add(line, line.length), writeLater: (line) => add(line, 0) };
 }
 
-/** As one text: to make bytes of each line takes half as long again, and a buffer that has room for the longest. */
+/** Bytes that are put together; a text that is longer is a piece of its own. */
+const pieceBytes = 128 * 1024;
+/** Of all destinations: one at a time is written. */
+const piece = Buffer.allocUnsafeSlow(pieceBytes);
+
 function writeLines(stream: TerminalStream, lines: readonly Line[]): void {
-  let text = '';
-  for (const line of lines) text += typeof line === 'string' ? line : line();
-  stream.write(text);
+  let used = 0;
+  const end = (): void => {
+    if (used > 0) stream.write(Buffer.from(piece.subarray(0, used)));
+    used = 0;
+  };
+  for (const line of lines) {
+    const bytesMax = typeof line === 'string' ? 3 * line.length : laterBytesMax;
+    if (used + bytesMax > pieceBytes) end();
+    if (typeof line !== 'string') used = line(piece, used);
+    else if (bytesMax > pieceBytes) stream.write(line);
+    else used += piece.write(line, used);
+  }
+  end();
 }
 
 /** Of all destinations: each lives as long as the process. */

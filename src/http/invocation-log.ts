@@ -1,5 +1,6 @@
 import { type AuditLog, recordInvocation } from '../egress/audit.ts';
 import type { ProxyError } from '../errors.ts';
+import { putBytes, putDigits, putNumber, putText } from '../lib/put-ascii.ts';
 import type { Logger } from '../log.ts';
 import type { Phases } from '../worker/invocation.ts';
 import { asciiJson } from './ascii-json.ts';
@@ -22,66 +23,114 @@ export interface InvocationRecord {
   readonly replyBytes: number;
 }
 
-export function logInvocation(logger: Logger, record: InvocationRecord): void {
-  if (outcomeOf(record.code) === 'failure') logFailure(logger, record);
-  else logger.infoLater(() => successText(record), 'invocation', record.arrivedMs + Math.round(record.totalMs));
-}
+export type InvocationLog = (record: InvocationRecord) => void;
 
-/**
- * The same members as a failure’s, put together by hand, of as few pieces as can be: JSON.stringify took 2 of the 22 µs of a call, and twice as
- * many pieces half of one. Nothing in it needs to be escaped but the key’s name: the others are narrow names, and numbers.
- */
-function successText(record: InvocationRecord): string {
-  const { id, phases, totalMs, requestBytes, replyBytes } = record;
-  const { queueMs = 0, startMs = 0, runMs = 0 } = phases ?? {};
-  const waited = queueMs === 0 && startMs === 0 ? noWait : `,"queueMs":${msText(queueMs)},"startMs":${msText(startMs)},"runMs":`;
-  const times = `${waited}${msText(runMs)},"totalMs":${msText(totalMs)}`;
-  return `"invocation":"${id}${endText(record)}${times},"requestBytes":${numberText(requestBytes)},"replyBytes":${numberText(replyBytes)}`;
-}
-
-const noWait = ',"queueMs":0,"startMs":0,"runMs":';
-const endText = createEndText();
-
-/** What ran and how it ended, behind the id, made once as long as it stays the same. */
-function createEndText(): (record: InvocationRecord) => string {
-  let madeFor: InvocationRecord | undefined;
-  let text = '';
+export function createInvocationLog(logger: Logger): InvocationLog {
+  const successes = createWaitingSuccesses();
+  const promise = logger.infoLater(successes);
   return (record) => {
-    if (madeFor === undefined || !endsAlike(record, madeFor)) {
-      const { connector, command, keyName, code, status } = record;
-      const key = keyName === undefined ? '' : `"key":${asciiJson(keyName)},`;
-      text = `","connector":"${connector}","command":"${command}",${key}"outcome":"${outcomeOf(code)}","code":"${code}","status":${status}`;
-      madeFor = record;
-    }
-    return text;
+    if (outcomeOf(record.code) === 'failure') return logFailure(logger, record);
+    if (promise === undefined) return;
+    successes.add(record);
+    promise();
   };
 }
 
-function endsAlike(one: InvocationRecord, other: InvocationRecord): boolean {
+/** What many lines have in common, behind the id. */
+interface Ending {
+  readonly connector: string | undefined;
+  readonly command: string | undefined;
+  readonly keyName: string | undefined;
+  readonly code: string;
+  readonly status: number;
+  /** For an invocation that waited for neither a worker nor its start, and for one that did. */
+  readonly atOnce: Buffer;
+  readonly waited: Buffer;
+}
+
+/** Columns of numbers of each success that waits. */
+const columns = 7;
+
+function createWaitingSuccesses() {
+  const ids: string[] = [];
+  const endings: Ending[] = [];
+  const numbers: number[] = [];
+  let added = 0;
+  let told = 0;
+  let ending: Ending | undefined;
+  const add = (record: InvocationRecord): void => {
+    if (added === told) added = told = 0;
+    if (ending === undefined || !endsAlike(record, ending)) ending = endingOf(record);
+    const { phases, totalMs } = record;
+    const at = added * columns;
+    ids[added] = record.id;
+    endings[added] = ending;
+    added += 1;
+    numbers[at] = record.arrivedMs + Math.round(totalMs);
+    numbers[at + 1] = phases === undefined ? 0 : phases.queueMs;
+    numbers[at + 2] = phases === undefined ? 0 : phases.startMs;
+    numbers[at + 3] = phases === undefined ? 0 : phases.runMs;
+    numbers[at + 4] = totalMs;
+    numbers[at + 5] = record.requestBytes;
+    numbers[at + 6] = record.replyBytes;
+  };
+  const put = (into: Buffer, begin: number): number => {
+    const row = told * columns;
+    let at = putBytes(into, begin, names.invocation);
+    at = putText(into, at, ids[told] as string);
+    const { atOnce, waited } = endings[told] as Ending;
+    told += 1;
+    const [queueMs, startMs] = [numbers[row + 1] as number, numbers[row + 2] as number];
+    if (queueMs === 0 && startMs === 0) at = putBytes(into, at, atOnce);
+    else {
+      at = putMs(into, putBytes(into, at, waited), queueMs);
+      at = putMs(into, putBytes(into, at, names.startMs), startMs);
+      at = putBytes(into, at, names.runMs);
+    }
+    at = putMs(into, at, numbers[row + 3] as number);
+    at = putMs(into, putBytes(into, at, names.totalMs), numbers[row + 4] as number);
+    at = putNumber(into, putBytes(into, at, names.requestBytes), numbers[row + 5] as number);
+    return putNumber(into, putBytes(into, at, names.replyBytes), numbers[row + 6] as number);
+  };
+  return { message: 'invocation', timeMs: () => numbers[told * columns] as number, put, add };
+}
+
+const names = {
+  invocation: Buffer.from('"invocation":"'),
+  startMs: Buffer.from(',"startMs":'),
+  runMs: Buffer.from(',"runMs":'),
+  totalMs: Buffer.from(',"totalMs":'),
+  requestBytes: Buffer.from(',"requestBytes":'),
+  replyBytes: Buffer.from(',"replyBytes":'),
+};
+
+/** Nothing in it needs to be escaped but the key's name: the others are narrow names. */
+function endingOf({ connector, command, keyName, code, status }: InvocationRecord): Ending {
+  const key = keyName === undefined ? '' : `"key":${asciiJson(keyName)},`;
+  const text = `","connector":"${connector}","command":"${command}",${key}"outcome":"${outcomeOf(code)}","code":"${code}","status":${status},"queueMs":`;
+  return { connector, command, keyName, code, status, atOnce: Buffer.from(`${text}0,"startMs":0,"runMs":`), waited: Buffer.from(text) };
+}
+
+function endsAlike(record: InvocationRecord, ending: Ending): boolean {
   return (
-    one.connector === other.connector &&
-    one.command === other.command &&
-    one.keyName === other.keyName &&
-    one.code === other.code &&
-    one.status === other.status
+    record.connector === ending.connector &&
+    record.command === ending.command &&
+    record.keyName === ending.keyName &&
+    record.code === ending.code &&
+    record.status === ending.status
   );
 }
 
-/** To a hundredth of a millisecond, from whole numbers: to write a fraction takes the engine several times as long. */
-function msText(ms: number): string {
+/** To a hundredth of a millisecond. */
+function putMs(into: Buffer, begin: number, ms: number): number {
   const hundredths = Math.round(ms * 100);
   const whole = Math.floor(hundredths / 100);
-  return `${numberText(whole)}${fractions[hundredths - whole * 100]}`;
+  const at = putNumber(into, begin, whole);
+  const rest = hundredths - whole * 100;
+  if (rest === 0) return at;
+  into[at] = 0x2e; // .
+  return putDigits(into, at + 1, rest, 2);
 }
-
-/** Of a whole number. Most are small, and the engine looks for each in a cache that seldom lies near. */
-function numberText(number: number): string {
-  return smallNumbers[number] ?? `${number}`;
-}
-
-const smallNumbers = Array.from({ length: 1000 }, (_, number) => String(number));
-
-const fractions = Array.from({ length: 100 }, (_, hundredths) => (hundredths === 0 ? '' : `.${String(hundredths).padStart(2, '0')}`));
 
 function logFailure(logger: Logger, record: InvocationRecord): void {
   const { id, connector, command, keyName, code, status, error, phases, totalMs, requestBytes, replyBytes } = record;

@@ -7,7 +7,7 @@ import type { Dispatcher } from '../../src/dispatch/dispatcher.ts';
 import type { AvailableConnector } from '../../src/dispatch/worker-options.ts';
 import { jsonTextOf } from '../../src/lib/json-text.ts';
 import { utf8Of } from '../../src/lib/pieces.ts';
-import type { LogFields, Logger } from '../../src/log.ts';
+import { type LaterLines, type LogFields, type Logger, laterBytesMax } from '../../src/log.ts';
 import type { CommandName, ConnectorName } from '../../src/manifest/names.ts';
 import { createSubprocessRunner } from '../../src/runner/subprocess.ts';
 import type { Invocation, InvocationId, Outcome } from '../../src/worker/invocation.ts';
@@ -130,7 +130,10 @@ export function dispatcherOf(connectors: readonly AvailableConnector[], options:
 
 export function recorder(lines: LogLine[]): Logger {
   const record = (level: keyof Logger) => (fields: LogFields, message: string) => void lines.push({ level, fields, message });
-  const infoLater = (members: () => string, message: string) => record('info')(JSON.parse(`{${members()}}`) as LogFields, message);
+  const infoLater = (lines: LaterLines) => () => {
+    const bytes = Buffer.alloc(laterBytesMax);
+    record('info')(JSON.parse(`{${bytes.toString('latin1', 0, lines.put(bytes, 0))}}`) as LogFields, lines.message);
+  };
   return { debug: record('debug'), info: record('info'), infoLater, warn: record('warn'), error: record('error') };
 }
 

@@ -1,9 +1,22 @@
 import { describe, expect, test, vi } from 'vitest';
-import { createLogger, type LogLevelName } from '../../src/log.ts';
+import { createLogger, type LaterLines, type LogLevelName, laterBytesMax, type PutLine } from '../../src/log.ts';
 
 function lines(level: LogLevelName) {
   const written: string[] = [];
   return { written, logger: createLogger({ level, destination: { write: (line) => void written.push(line) } }) };
+}
+
+/** Lines of these times. */
+function waiting(times: readonly string[]): LaterLines {
+  let told = 0;
+  return {
+    message: 'said "later"',
+    timeMs: () => Date.parse(times[told] ?? ''),
+    put: (into, at) => {
+      told += 1;
+      return at + into.write('"a":1', at);
+    },
+  };
 }
 
 describe('createLogger', () => {
@@ -38,23 +51,28 @@ describe('createLogger', () => {
     expect(written.map((line) => (JSON.parse(line) as { time: string }).time)).toEqual(times);
   });
 
-  test('makes a line for later with the time at which it was told, or at once where nothing is kept for later', () => {
-    const kept: (() => string)[] = [];
-    const destination = { write: () => {}, writeLater: (line: () => string) => void kept.push(line) };
+  test('puts a line for later into the bytes it is given, or makes it at once where nothing is kept for later', () => {
+    const kept: PutLine[] = [];
+    const destination = { write: () => {}, writeLater: (line: PutLine) => void kept.push(line) };
+    const times = ['2026-11-29T01:02:03.045Z', '2026-11-29T01:02:03.999Z', '2026-11-29T01:02:04.000Z'];
     const { written, logger } = lines('info');
-    const timeMs = Date.UTC(2026, 10, 29, 1, 2, 3, 45);
-    createLogger({ level: 'info', destination }).infoLater(() => '"a":1', 'm', timeMs);
-    logger.infoLater(() => '"a":1', 'm', timeMs);
-    const [later, atOnce] = [kept[0]?.() ?? '', written[0] ?? ''];
-    expect(JSON.parse(later)).toEqual({ level: 'info', time: '2026-11-29T01:02:03.045Z', a: 1, message: 'm' });
-    expect(atOnce).toBe(later);
-    lines('warn').logger.infoLater(
-      () => {
-        throw new Error('made, though nobody reads it');
-      },
-      'm',
-      timeMs,
-    );
+    const [later, atOnce] = [createLogger({ level: 'info', destination }).infoLater(waiting(times)), logger.infoLater(waiting(times))];
+    for (const _ of times) {
+      later?.();
+      atOnce?.();
+    }
+    const bytes = Buffer.alloc(3 * laterBytesMax);
+    let end = 1;
+    for (const put of kept) end = put(bytes, end);
+    const told = bytes.toString('utf8', 1, end);
+    expect(
+      told
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as unknown),
+    ).toEqual(times.map((time) => ({ level: 'info', time, a: 1, message: 'said "later"' })));
+    expect(written.join('')).toBe(told);
+    for (const level of ['warn', 'silent'] as const) expect(lines(level).logger.infoLater(waiting([]))).toBeUndefined();
   });
 
   test.each([

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 // The global one is an accessor, which costs each call (docs/performance.md).
 import { performance } from 'node:perf_hooks';
@@ -13,8 +12,9 @@ import { createClients } from '../clients.ts';
 import type { FindCommand, KnownCommand } from '../command-lookup.ts';
 import type { Cors } from '../cors.ts';
 import { type Ending, errorEnding, outcomeEnding, unauthorizedAnswer } from '../envelope.ts';
+import { createInvocationIds } from '../invocation-id.ts';
 import { readInput } from '../invocation-input.ts';
-import { auditInvocation, logInvocation } from '../invocation-log.ts';
+import { auditInvocation, createInvocationLog, type InvocationRecord } from '../invocation-log.ts';
 import { readBody } from '../request-body.ts';
 import { type RequestHeaders, readHeaders } from '../request-headers.ts';
 import type { CommandPath } from '../request-path.ts';
@@ -47,11 +47,13 @@ interface Call {
 }
 
 export function createInvokeRoute(options: InvokeOptions): InvokeRoute {
-  const { cors, metrics, server } = options;
+  const { cors, metrics, server, logger, audit } = options;
   const { answerTimeoutMs = answerTimeoutMsDefault } = server;
   const invoke = createInvoke(options);
+  const log = createInvocationLog(logger);
+  const newId = createInvocationIds();
   return async (incoming, outgoing, path) => {
-    const id = randomUUID() as InvocationId;
+    const id = newId();
     const headers = readHeaders(incoming);
     const [startedAt, arrivedMs] = [performance.now(), Date.now()];
     const call: Call = { id, startedAt, arrivedMs, incoming, headers, outgoing, path, requestBytes: 0 };
@@ -67,12 +69,14 @@ export function createInvokeRoute(options: InvokeOptions): InvokeRoute {
       sendAnswer({ incoming, outgoing, answer: ending.answer, more: ['Invocation-Id', id, ...more], answerTimeoutMs });
     } catch (cause) {
       // An answer that Node refuses to write is a bug; nobody is left waiting for it.
-      options.logger.error({ invocation: id, code: 'internal_error', cause: String(cause) }, 'an answer could not be written');
+      logger.error({ invocation: id, code: 'internal_error', cause: String(cause) }, 'an answer could not be written');
       outgoing.destroy();
     }
     if (call.command === undefined) metrics.refused(ending.code);
     else call.command.metrics.observe(ending.code, call.phases);
-    record(options, call, ending, replyBytes);
+    const record = recordOf(call, ending, replyBytes);
+    log(record);
+    if (audit !== undefined) auditInvocation(audit, logger, record);
   };
 }
 
@@ -120,8 +124,8 @@ function createInvoke(options: InvokeOptions): (call: Call) => Promise<Ending> {
   };
 }
 
-function record({ logger, audit }: InvokeOptions, call: Call, { answer, code, error }: Ending, replyBytes: number): void {
-  const line = {
+function recordOf(call: Call, { answer, code, error }: Ending, replyBytes: number): InvocationRecord {
+  return {
     id: call.id,
     connector: call.command?.connector,
     command: call.command?.command,
@@ -135,8 +139,6 @@ function record({ logger, audit }: InvokeOptions, call: Call, { answer, code, er
     requestBytes: call.requestBytes,
     replyBytes,
   };
-  logInvocation(logger, line);
-  if (audit !== undefined) auditInvocation(audit, logger, line);
 }
 
 /** `application/json` or `application/*+json`, parameters and case ignored (spiff-contract 3.3); no compressed bodies. */
