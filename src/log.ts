@@ -26,7 +26,7 @@ export interface LaterLines {
   readonly message: string;
   /** Of the oldest: a whole number of milliseconds since the epoch. */
   timeMs(): number;
-  /** Puts the members of the oldest, JSON in ASCII of at most 1800 bytes, there, drops it, and tells the place behind them. */
+  /** Puts the members of the oldest there, as JSON, drops it, and tells the place behind them. The line has at most `laterBytesMax` bytes. */
   put(into: Buffer, at: number): number;
 }
 
@@ -52,7 +52,7 @@ export const laterBytesMax = 2048;
 /** Where lines go, each ended by LF. */
 export interface LogDestination {
   write(line: string): void;
-  /** For one that writes many lines together: the line is put into the batch’s bytes then, and its members are in ASCII. */
+  /** For one that writes many lines together: the line is put into the batch’s bytes then. */
   writeLater?(line: PutLine): void;
 }
 
@@ -68,18 +68,12 @@ const levels = ['debug', 'info', 'warn', 'error', 'silent'] as const satisfies r
  * line is written for every invocation, and a logging library takes three times as long for it as JSON.stringify.
  */
 export function createLogger({ level, destination }: LoggerOptions): Logger {
-  const endText = createEndText();
   const least = levels.indexOf(level);
-  const lineMaker = (name: LogLevelName) => {
-    const startText = createStartText(name);
-    return (timeMs: number, members: string, message: string): string =>
-      `${startText(timeMs)}${members === '' ? '' : `,${members}`}${endText(message)}`;
-  };
   const writer = (name: LogLevelName) => {
     if (levels.indexOf(name) < least) return () => {};
-    const lineOf = lineMaker(name);
     return (fields: LogFields, message: string): void => {
-      destination.write(lineOf(Date.now(), JSON.stringify(fields).slice(1, -1), message));
+      const members = JSON.stringify(fields).slice(1, -1);
+      destination.write(`${startText(name, Date.now())}${members === '' ? '' : `,${members}`}${endText(message)}`);
     };
   };
   const infoLater = (lines: LaterLines): (() => void) => {
@@ -97,58 +91,35 @@ export function createLogger({ level, destination }: LoggerOptions): Logger {
   };
 }
 
-const timeEnd = Buffer.from('Z",');
+function startText(level: LogLevelName, timeMs: number): string {
+  return `{"level":"${level}","time":"${new Date(timeMs).toISOString()}"`;
+}
 
-/** The same line as that of `lineMaker`, in bytes. */
+function endText(message: string): string {
+  return `,"message":${JSON.stringify(message)}}\n`;
+}
+
+/** What follows the second in `startText`, and the comma before the members. */
+const fractionEnd = Buffer.from('Z",');
+const fractionLength = '000Z"'.length;
+
+/** A line of level info, in bytes. All of its start but the milliseconds is made once a second: a busy server writes many lines within one. */
 function putsLine(lines: LaterLines): PutLine {
-  const startText = createStartText('info');
-  const end = Buffer.from(createEndText()(lines.message));
-  let startOf = Number.NaN;
-  let start = end;
+  const end = Buffer.from(endText(lines.message));
+  let madeFor = Number.NaN;
+  let start = Buffer.alloc(0);
   return (into, begin) => {
     const timeMs = lines.timeMs();
     const second = Math.floor(timeMs / 1000);
-    if (second !== startOf) {
-      startOf = second;
-      start = Buffer.from(startText(second * 1000).slice(0, -'000Z"'.length));
+    if (second !== madeFor) {
+      madeFor = second;
+      start = Buffer.from(startText('info', timeMs).slice(0, -fractionLength));
     }
     let at = putBytes(into, begin, start);
     at = putDigits(into, at, timeMs - second * 1000, 3);
-    at = putBytes(into, at, timeEnd);
+    at = putBytes(into, at, fractionEnd);
     return putBytes(into, lines.put(into, at), end);
   };
 }
-
-/** How a line with this message ends, made once as long as the message stays the same: mostly it is that of the line before. */
-function createEndText(): (message: string) => string {
-  let madeFor: string | undefined;
-  let text = '';
-  return (message) => {
-    if (message !== madeFor) {
-      madeFor = message;
-      text = `,"message":${JSON.stringify(message)}}\n`;
-    }
-    return text;
-  };
-}
-
-/**
- * How a line begins, with the ISO time of a date in milliseconds. All but the milliseconds is made once a second: a busy server writes many
- * lines within one, and each piece less that a line is put together of is felt.
- */
-function createStartText(level: LogLevelName): (timeMs: number) => string {
-  let madeFor = Number.NaN;
-  let text = '';
-  return (timeMs) => {
-    const second = Math.floor(timeMs / 1000);
-    if (second !== madeFor) {
-      madeFor = second;
-      text = `{"level":"${level}","time":"${new Date(second * 1000).toISOString().slice(0, -'000Z'.length)}`;
-    }
-    return `${text}${fractions[timeMs - second * 1000]}`;
-  };
-}
-
-const fractions = Array.from({ length: 1000 }, (_, ms) => `${String(ms).padStart(3, '0')}Z"`);
 
 export const silentLogger: Logger = { debug() {}, info() {}, infoLater: () => undefined, warn() {}, error() {} };

@@ -1,7 +1,7 @@
 import { type AuditLog, recordInvocation } from '../egress/audit.ts';
 import type { ProxyError } from '../errors.ts';
 import { putBytes, putDigits, putNumber, putText } from '../lib/put-ascii.ts';
-import type { Logger } from '../log.ts';
+import type { LaterLines, Logger } from '../log.ts';
 import type { Phases } from '../worker/invocation.ts';
 import { asciiJson } from './ascii-json.ts';
 
@@ -25,6 +25,7 @@ export interface InvocationRecord {
 
 export type InvocationLog = (record: InvocationRecord) => void;
 
+/** One line a record, in the order of the calls. A success’s is made when it is written, a failure’s at once. */
 export function createInvocationLog(logger: Logger): InvocationLog {
   const successes = createWaitingSuccesses();
   const promise = logger.infoLater(successes);
@@ -48,10 +49,11 @@ interface Ending {
   readonly waited: Buffer;
 }
 
-/** Columns of numbers of each success that waits. */
-const columns = 7;
+/** Numbers of each success that waits, beside its id and its ending. */
+const numbersEach = 7;
 
-function createWaitingSuccesses() {
+/** Successes that wait to be told, oldest first, in lists that are filled anew once all were; nothing is kept of their records. */
+function createWaitingSuccesses(): LaterLines & { add(record: InvocationRecord): void } {
   const ids: string[] = [];
   const endings: Ending[] = [];
   const numbers: number[] = [];
@@ -62,20 +64,20 @@ function createWaitingSuccesses() {
     if (added === told) added = told = 0;
     if (ending === undefined || !endsAlike(record, ending)) ending = endingOf(record);
     const { phases, totalMs } = record;
-    const at = added * columns;
+    const at = added * numbersEach;
     ids[added] = record.id;
     endings[added] = ending;
     added += 1;
     numbers[at] = record.arrivedMs + Math.round(totalMs);
-    numbers[at + 1] = phases === undefined ? 0 : phases.queueMs;
-    numbers[at + 2] = phases === undefined ? 0 : phases.startMs;
-    numbers[at + 3] = phases === undefined ? 0 : phases.runMs;
+    numbers[at + 1] = phases?.queueMs ?? 0;
+    numbers[at + 2] = phases?.startMs ?? 0;
+    numbers[at + 3] = phases?.runMs ?? 0;
     numbers[at + 4] = totalMs;
     numbers[at + 5] = record.requestBytes;
     numbers[at + 6] = record.replyBytes;
   };
   const put = (into: Buffer, begin: number): number => {
-    const row = told * columns;
+    const row = told * numbersEach;
     let at = putBytes(into, begin, names.invocation);
     at = putText(into, at, ids[told] as string);
     const { atOnce, waited } = endings[told] as Ending;
@@ -92,7 +94,7 @@ function createWaitingSuccesses() {
     at = putNumber(into, putBytes(into, at, names.requestBytes), numbers[row + 5] as number);
     return putNumber(into, putBytes(into, at, names.replyBytes), numbers[row + 6] as number);
   };
-  return { message: 'invocation', timeMs: () => numbers[told * columns] as number, put, add };
+  return { message: 'invocation', timeMs: () => numbers[told * numbersEach] as number, put, add };
 }
 
 const names = {
@@ -104,7 +106,7 @@ const names = {
   replyBytes: Buffer.from(',"replyBytes":'),
 };
 
-/** Nothing in it needs to be escaped but the key's name: the others are narrow names. */
+/** The same members as a failure’s. Nothing in it needs to be escaped but the key's name: the others are narrow names. */
 function endingOf({ connector, command, keyName, code, status }: InvocationRecord): Ending {
   const key = keyName === undefined ? '' : `"key":${asciiJson(keyName)},`;
   const text = `","connector":"${connector}","command":"${command}",${key}"outcome":"${outcomeOf(code)}","code":"${code}","status":${status},"queueMs":`;

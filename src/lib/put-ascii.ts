@@ -1,7 +1,4 @@
-/**
- * ASCII put at a place of a buffer where there is room, told by the place behind it: a log line in bytes takes a third of what it takes to put
- * a text together and to encode it.
- */
+/** Bytes put at a place of a buffer where there is room; told is the place behind them, here and below. */
 export function putBytes(into: Buffer, at: number, bytes: Buffer): number {
   into.set(bytes, at);
   return at + bytes.length;

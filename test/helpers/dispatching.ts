@@ -130,9 +130,9 @@ export function dispatcherOf(connectors: readonly AvailableConnector[], options:
 
 export function recorder(lines: LogLine[]): Logger {
   const record = (level: keyof Logger) => (fields: LogFields, message: string) => void lines.push({ level, fields, message });
-  const infoLater = (lines: LaterLines) => () => {
+  const infoLater = (waiting: LaterLines) => () => {
     const bytes = Buffer.alloc(laterBytesMax);
-    record('info')(JSON.parse(`{${bytes.toString('latin1', 0, lines.put(bytes, 0))}}`) as LogFields, lines.message);
+    record('info')(JSON.parse(`{${bytes.toString('utf8', 0, waiting.put(bytes, 0))}}`) as LogFields, waiting.message);
   };
   return { debug: record('debug'), info: record('info'), infoLater, warn: record('warn'), error: record('error') };
 }
