@@ -87,7 +87,7 @@ describe.each(kinds)('a connector with rules, its listeners made by %s,', (_, he
   it('starts its program as one without rules is started, with the same limits, and nothing more', async () => {
     const script = [
       // Where a cgroup counts processes, bwrap’s own has no limit of their number.
-      'cat /proc/self/limits; grep -v "^Max processes" /proc/1/limits; pwd; tr "\\0" "\\n" </proc/$$/environ | grep -v -i proxy | sort; ls /proc/$$/fd | tr "\\n" " "',
+      'cat /proc/self/limits; grep -v "^Max processes" /proc/1/limits; pwd; tr "\\0" "\\n" </proc/$$/environ | grep -v -i proxy | sort; ls -m /proc/$$/fd',
       // Last, and as itself: while a shell forks, it holds back all signals.
       'echo "[$1]" "[$2]"; exec grep -E "^(Sig(Blk|Ign)|Cap|NoNewPrivs|Seccomp)" /proc/self/status',
     ].join('; ');

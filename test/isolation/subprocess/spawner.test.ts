@@ -86,12 +86,12 @@ describe('a process that the spawner made', () => {
 
   it('has an empty environment, the root folder, no signal ignored or held back, and nothing but what it was given', async () => {
     const script =
-      'readlink /proc/$$/cwd; tr "\\\\0" " " </proc/$$/environ; echo; ls /proc/$$/fd | tr "\\n" " "; echo; exec grep -E "^Sig(Blk|Ign)" /proc/self/status';
+      'readlink /proc/$$/cwd; tr "\\\\0" " " </proc/$$/environ; echo; ls -m /proc/$$/fd; exec grep -E "^Sig(Blk|Ign)" /proc/self/status';
     const child = await spawner.spawn(shell(script, { pipes: [...stdio, { number: 5, direction: 'input' }], files: [nullDescriptor] }));
     expect((await outputOf(child)).split('\n')).toEqual([
       '/',
       '',
-      '0 1 2 5 6 ',
+      '0, 1, 2, 5, 6',
       expect.stringMatching(/^SigBlk:\t0+$/),
       expect.stringMatching(/^SigIgn:\t0+$/),
       '',
