@@ -11,6 +11,7 @@ import { JsonText } from './bulkhead.ts';
 const node = `
 import { ConnectorError, JsonText, reply, serve } from './bulkhead.ts';
 console.log('printed while loading');
+let goOn;
 serve({
   version: '3.1.4',
   start: ({ config }) => { if (config.broken) throw new ConnectorError('settings.broken is set'); },
@@ -24,12 +25,16 @@ serve({
     Full: () => reply({ body: 'made', mimetype: 'text/plain', httpStatus: 201, headers: { 'X-A': 'b' }, logs: ['one'] }),
     Tell: (_input, c) => { c.log('warn', 'careful', { n: 1 }); c.progress(1, 2, 'half'); return null; },
     Wait: (_input, { signal }) => new Promise((resolve) => signal.addEventListener('abort', () => resolve({ stopped: true }))),
+    LookLate: (_input, context) => new Promise((resolve) => { goOn = () => resolve({ stopped: context.signal.aborted }); }),
+    GoOn: () => goOn(),
   },
 });`;
 const python = `
 from bulkhead import ConnectorError, Reply, command, serve
 import os
+import threading
 print("printed while loading")
+go_on = threading.Event()
 
 @command
 def Echo(input, ctx):
@@ -68,6 +73,15 @@ def Tell(input, ctx):
 @command
 async def Wait(input, ctx):
     return {"stopped": ctx.cancelled.wait(20)}
+
+@command
+def LookLate(input, ctx):
+    go_on.wait(20)
+    return {"stopped": ctx.cancelled.is_set()}
+
+@command
+def GoOn(input, ctx):
+    go_on.set()
 
 def start(config, secrets):
     if config.get("broken"):
@@ -270,6 +284,14 @@ describe.each(kinds)('the $kind SDK', ({ file, program, source, sdk }) => {
     expect(echoed.result).toEqual({ body: { got: 1 } });
     connector.send('{"jsonrpc":"2.0","method":"cancel","params":{"invocationId":"wait-1","reason":"client gone"}}\n');
     expect((await waiting).result).toEqual({ body: { stopped: true } });
+  });
+
+  it('tells of a cancellation also who looks only afterwards', async () => {
+    const late = connector.invoke('LookLate', '{}', { invocationId: 'late-1' });
+    await connector.invoke('Echo', '{"value":1}');
+    connector.send(cancelLine('late-1'));
+    await connector.invoke('GoOn', '{}');
+    expect((await late).result).toEqual({ body: { stopped: true } });
   });
 
   it('takes lines in any pieces and several at once', async () => {

@@ -33,6 +33,7 @@ export interface Setup {
   readonly secrets: Readonly<Record<string, string>>;
 }
 
+/** `signal` and `text` are made when they are asked for: a copy by `{ ...context }` has neither. */
 export interface Context extends Setup {
   readonly invocationId: string;
   /** When the answer stops being of use: milliseconds since the epoch. */
@@ -103,7 +104,7 @@ class Reply {
 /** One JSON value as its own text. `JSON.parse` would lose digits (`1.0`, 1e400, long integers) and the order of keys such as "10", "9". */
 export class JsonText {
   // Set only while `stringify` runs, which is synchronous: it turns a JsonText met there into a mark that is replaced afterwards.
-  static #splices: { readonly mark: string; readonly sources: string[] } | undefined;
+  static #splices: Splices | undefined;
   readonly source: string;
 
   constructor(source: string) {
@@ -113,8 +114,7 @@ export class JsonText {
   /** JSON of a value in which every JsonText appears as its own text. */
   static stringify(value: unknown): string {
     const outer = JsonText.#splices;
-    // The mark is chosen here and now, so nothing in the value can contain it.
-    const splices = { mark: randomUUID(), sources: [] as string[] };
+    const splices: Splices = { mark: '', sources: [] };
     JsonText.#splices = splices;
     try {
       const json = JSON.stringify(value) ?? 'null';
@@ -129,6 +129,8 @@ export class JsonText {
   toJSON(): unknown {
     const splices = JsonText.#splices;
     if (splices === undefined) return JSON.parse(this.source, keepDigits);
+    // Chosen here and now, so nothing in the value can contain it.
+    splices.mark ||= randomUUID();
     return `${splices.mark}:${splices.sources.push(this.source) - 1}`;
   }
 
@@ -156,6 +158,11 @@ export class JsonText {
   toString(): string {
     return this.source;
   }
+}
+
+interface Splices {
+  mark: string;
+  readonly sources: string[];
 }
 
 interface RawJson {
@@ -244,11 +251,10 @@ interface Request {
 /** Answers the proxy until stdin ends, then ends the process. */
 export function serve(options: ServeOptions): void {
   const send = batchedWriter();
-  const running = new Map<string, AbortController>();
+  const running = new Running();
   let setup: Setup = { config: {}, secrets: {} };
 
-  const answer = (id: string, work: () => unknown): Promise<void> =>
-    settle(work).then((outcome) => send(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},${outcome}}\n`));
+  const answer = (id: string, outcome: string): void => send(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},${outcome}}\n`);
 
   const initialize = async (params: Request['params']) => {
     setup = { config: params['config'], secrets: params['secrets'] } as Setup;
@@ -261,50 +267,126 @@ export function serve(options: ServeOptions): void {
     };
   };
 
-  const invoke = async ({ id, params }: Request, line: string): Promise<void> => {
+  const invoke = ({ id, params }: Request, line: string): void => {
     const { command, input, context } = params as { command: string; input: Input; context: { invocationId: string } };
-    const controller = new AbortController();
-    running.set(context.invocationId, controller);
-    const handler = Object.hasOwn(options.commands, command) ? options.commands[command] : undefined;
-    await answer(id, async () => {
+    const { invocationId } = context;
+    const cancellation = running.add(invocationId);
+    const work = () => {
+      const handler = Object.hasOwn(options.commands, command) ? options.commands[command] : undefined;
       if (handler === undefined) throw new ConnectorError(`This connector has no command ${command}.`, { errorCode: 'command_not_found' });
-      const answered = await handler(input, contextOf(context, setup, controller.signal, line, send));
-      return answered instanceof Reply ? answered.fields : { body: answered ?? null };
+      return handler(input, new InvocationContext(context, setup, { cancellation, line, send }) as unknown as Context);
+    };
+    settle(work, fieldsOf, (outcome) => {
+      answer(id, outcome);
+      running.remove(cancellation);
     });
-    running.delete(context.invocationId);
   };
 
   const receive = (line: string) => {
     const message = JSON.parse(line) as Request;
-    if (message.method === 'invoke') void invoke(message, line);
-    else if (message.method === 'cancel')
-      running.get(message.params['invocationId'] as string)?.abort(new Error(String(message.params['reason'])));
-    else if (message.method === 'initialize') void answer(message.id, () => initialize(message.params));
-    else if (message.method === 'shutdown') void answer(message.id, () => Promise.resolve(options.close?.()).then(() => ({})));
-    else if (message.id !== undefined) void answer(message.id, () => ({}));
+    const { id, method, params } = message;
+    const reply = (work: () => unknown) => settle(work, asIs, (outcome) => answer(id, outcome));
+    if (method === 'invoke') invoke(message, line);
+    else if (method === 'cancel') running.find(params['invocationId'] as string)?.cancel(new Error(String(params['reason'])));
+    else if (method === 'initialize') reply(() => initialize(params));
+    else if (method === 'shutdown') reply(() => Promise.resolve(options.close?.()).then(() => ({})));
+    else if (id !== undefined) reply(() => ({}));
   };
 
   readLines(receive, () => void finish(running));
   protocolOut.on('error', () => process.exit(1));
 }
 
+/** What an AbortController is for, made when it is asked for, which few handlers do: it takes longer to make than all the rest of a call. */
+class Cancellation {
+  readonly invocationId: string;
+  place: number;
+  #controller: AbortController | undefined;
+  #reason: Error | undefined;
+
+  constructor(invocationId: string, place: number) {
+    this.invocationId = invocationId;
+    this.place = place;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  cancel(reason: Error): void {
+    this.#reason ??= reason;
+    this.#controller?.abort(reason);
+  }
+}
+
+/** What runs now. No Map: one that always grows and shrinks leaves tables behind, which keep all that was in them until a major collection. */
+class Running {
+  readonly all: Cancellation[] = [];
+
+  add(invocationId: string): Cancellation {
+    const added = new Cancellation(invocationId, this.all.length);
+    this.all.push(added);
+    return added;
+  }
+
+  remove({ place }: Cancellation): void {
+    const last = this.all.pop() as Cancellation;
+    if (last.place === place) return;
+    last.place = place;
+    this.all[place] = last;
+  }
+
+  find(invocationId: string): Cancellation | undefined {
+    return this.all.find((one) => one.invocationId === invocationId);
+  }
+}
+
+function fieldsOf(answered: unknown): unknown {
+  return answered instanceof Reply ? answered.fields : { body: answered ?? null };
+}
+
+const asIs = (value: unknown): unknown => value;
+
 /** Lets what runs answer, for a while, and ends the process: nobody can send anything any more. */
-async function finish(running: ReadonlyMap<string, AbortController>): Promise<void> {
+async function finish(running: Running): Promise<void> {
   const drainTimeoutMs = 2_000;
   const end = Date.now() + drainTimeoutMs;
-  while (running.size > 0 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
-  for (const controller of running.values()) controller.abort(new Error('stdin ended'));
+  while (running.all.length > 0 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
+  for (const cancellation of running.all) cancellation.cancel(new Error('stdin ended'));
   // Two turns: the last answers are in the batch of this one.
   setImmediate(() => setImmediate(() => protocolOut.end(() => process.exit(0))));
 }
 
-async function settle(work: () => unknown): Promise<string> {
+/** At once where `work` gives a value, later where it gives a promise. */
+function settle(work: () => unknown, resultOf: (value: unknown) => unknown, settled: (outcome: string) => void): void {
+  let value: unknown;
   try {
-    return `"result":${JsonText.stringify(await work())}`;
+    value = work();
   } catch (error) {
-    const { message, data } = describe(error);
-    return `"error":${JsonText.stringify({ code: -32000, message, data })}`;
+    settled(failure(error));
+    return;
   }
+  const succeed = (result: unknown): void => settled(success(result, resultOf));
+  const isPlain = value === null || typeof value !== 'object' || !('then' in value);
+  if (isPlain) succeed(value);
+  else void Promise.resolve(value).then(succeed, (error: unknown) => settled(failure(error)));
+}
+
+function success(value: unknown, resultOf: (value: unknown) => unknown): string {
+  try {
+    return `"result":${JsonText.stringify(resultOf(value))}`;
+  } catch (error) {
+    return failure(error);
+  }
+}
+
+function failure(error: unknown): string {
+  const { message, data } = describe(error);
+  return `"error":${JsonText.stringify({ code: -32000, message, data })}`;
 }
 
 function describe(error: unknown): { readonly message: string; readonly data: ErrorData } {
@@ -314,29 +396,43 @@ function describe(error: unknown): { readonly message: string; readonly data: Er
   return { message: error.message, data: /^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$/.test(error.name) ? { errorCode: error.name } : {} };
 }
 
-function contextOf(
-  given: { readonly invocationId: string },
-  setup: Setup,
-  signal: AbortSignal,
-  line: string,
-  send: (line: string) => void,
-): Context {
-  const { invocationId } = given;
-  const notify = (method: string, params: object) =>
-    send(`${JsonText.stringify({ jsonrpc: '2.0', method, params: { invocationId, ...params } })}\n`);
-  let text: Readonly<Record<string, JsonText>> | undefined;
-  return {
-    ...(given as Context),
-    ...setup,
-    signal,
-    log: (level, message, fields) => notify('log', { level, message, fields }),
-    progress: (progress, total, message) => notify('progress', { progress, total, message }),
-    // Split only when asked for: most commands are content with the parsed input.
-    get text() {
-      text ??= new JsonText(line).members()['params']?.members()['input']?.members() ?? {};
-      return text;
-    },
-  };
+/**
+ * Made for each invocation, so what few commands ask for is made when they do, by getters of the class: with getters of its own each one
+ * would be a hidden class of its own too, which V8 keeps for long, with the line and all that was made of it.
+ */
+class InvocationContext {
+  readonly #cancellation: Cancellation;
+  readonly #line: string;
+  #text: Readonly<Record<string, JsonText>> | undefined;
+  readonly log: Context['log'];
+  readonly progress: Context['progress'];
+
+  constructor(given: { readonly invocationId: string }, setup: Setup, invocation: Invoked) {
+    Object.assign(this, given, setup);
+    const { cancellation, line, send } = invocation;
+    const notify = (method: string, params: object) =>
+      send(`${JsonText.stringify({ jsonrpc: '2.0', method, params: { invocationId: given.invocationId, ...params } })}\n`);
+    this.#cancellation = cancellation;
+    this.#line = line;
+    this.log = (level, message, fields) => notify('log', { level, message, fields });
+    this.progress = (progress, total, message) => notify('progress', { progress, total, message });
+  }
+
+  get signal(): AbortSignal {
+    return this.#cancellation.signal;
+  }
+
+  /** Split only when asked for: most commands are content with the parsed input. */
+  get text(): Readonly<Record<string, JsonText>> {
+    this.#text ??= new JsonText(this.#line).members()['params']?.members()['input']?.members() ?? {};
+    return this.#text;
+  }
+}
+
+interface Invoked {
+  readonly cancellation: Cancellation;
+  readonly line: string;
+  readonly send: (line: string) => void;
 }
 
 /** Whatever is sent within one turn of the event loop becomes one write. */
@@ -359,11 +455,12 @@ function readLines(receive: (line: string) => void, end: () => void): void {
   process.stdin.on('data', (chunk: Buffer) => {
     let from = 0;
     for (let lf = chunk.indexOf(0x0a); lf !== -1; lf = chunk.indexOf(0x0a, from)) {
-      const piece = chunk.subarray(from, lf);
-      const line = held.length === 0 ? piece : Buffer.concat([...held, piece]);
+      let line: string;
+      if (held.length === 0) line = chunk.toString('utf8', from, lf);
+      else line = Buffer.concat([...held, chunk.subarray(from, lf)]).toString();
       held = [];
       from = lf + 1;
-      if (line.length > 0) receive(line.toString());
+      if (line.length > 0) receive(line);
     }
     if (from < chunk.length) held.push(chunk.subarray(from));
   });
