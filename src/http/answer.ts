@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { giveBack } from '../lib/owned-memory.ts';
 import { latin1, type Piece, textBytesMax } from '../lib/pieces.ts';
+import { company } from '../lib/turn-share.ts';
 import type { HeaderPairs } from './cors.ts';
 
 /**
@@ -20,6 +21,8 @@ export interface Answer {
 
 /** How long a client may take none of a large answer before its connection is ended. */
 export const answerTimeoutMsDefault = 60_000;
+/** What is written of a large answer before others get their turn: the kernel takes megabytes at once, and milliseconds for them. */
+export const answerPartBytes = 256 * 1024;
 /** How long the rest of an unread request body is read and dropped, so that its sender sees the answer instead of a reset. */
 export const lingerTimeoutMs = 2_000;
 
@@ -53,7 +56,7 @@ export function sendAnswer({ incoming, outgoing, answer, more, answerTimeoutMs }
   else if (typeof bytes === 'string' || length <= textBytesMax) outgoing.end(head + latin1(bytes) + tail, 'latin1');
   else {
     outgoing.socket?.setTimeout(answerTimeoutMs);
-    endLarge(outgoing, head, bytes, tail);
+    writeLarge({ outgoing, head, bytes, tail }, 0);
   }
 }
 
@@ -62,12 +65,30 @@ export function answerBytes({ head = '', bytes, tail = '' }: Answer): number {
   return head.length + (bytes?.length ?? 0) + tail.length;
 }
 
-function endLarge(outgoing: ServerResponse, head: string, bytes: Uint8Array, tail: string): void {
+interface LargeAnswer {
+  readonly outgoing: ServerResponse;
+  readonly head: string;
+  readonly bytes: Uint8Array;
+  readonly tail: string;
+}
+
+/** From `start` on, all at once or, while small calls come, one part in a turn. */
+function writeLarge(answer: LargeAnswer, start: number): void {
+  const { outgoing, head, bytes, tail } = answer;
+  if (outgoing.destroyed) {
+    giveBack(bytes);
+    return;
+  }
+  const end = company.hasSmall(performance.now()) ? Math.min(start + answerPartBytes, bytes.length) : bytes.length;
+  const isLast = end === bytes.length;
   outgoing.cork();
-  if (head !== '') outgoing.write(head, 'latin1');
-  // Also after an error, of which Node tells when libuv is done with the bytes: a socket's are copied by the call that writes them.
-  outgoing.write(bytes, () => giveBack(bytes));
-  outgoing.end(tail, 'latin1');
+  if (start === 0 && head !== '') outgoing.write(head, 'latin1');
+  outgoing.write(bytes.subarray(start, end), (error) => {
+    // Also after an error, of which Node tells when libuv is done with the bytes: a socket's are copied by the call that writes them.
+    if (isLast || error) giveBack(bytes);
+    else company.rest(performance.now(), () => writeLarge(answer, end));
+  });
+  if (isLast) outgoing.end(tail, 'latin1');
   outgoing.uncork();
 }
 

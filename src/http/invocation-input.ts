@@ -36,7 +36,7 @@ export function readInput({ bytes: body, scan: begun }: ReceivedBody, rules: Inp
 
   const input = cutMembers(text, scan, isEngineKey);
   checkParameters(text, scan.members, input, rules.parameters);
-  const engineData = rules.context.length === 0 ? noEngineData : engineDataOf(text, scan.members, rules.context);
+  const engineData = rules.context.length === 0 ? noEngineData : engineDataOf(text, scan, rules.context);
   checkSize(input, engineData, rules.messageBytesMax);
   return { input, engineData };
 }
@@ -87,13 +87,13 @@ const engineKeys = {
   callback_url: ['spiff__callback_url', 'callbackUrl'],
 } as const satisfies Record<ContextName, readonly [key: string, field: keyof EngineData]>;
 
-function engineDataOf(text: Piece, members: readonly Member[], context: readonly ContextName[]): EngineData {
+function engineDataOf(text: Piece, { members, hasLineBreak }: ScannedJson, context: readonly ContextName[]): EngineData {
   const engineData: { -readonly [Field in keyof EngineData]: EngineData[Field] } = {};
   for (const name of context) {
     const [key, field] = engineKeys[name];
     const member = members.findLast((candidate) => candidate.key === key);
     if (member === undefined) continue;
-    const value = memberText(text, member);
+    const value = memberText(text, member, hasLineBreak);
     // A callback URL of null counts as not sent (spiff-contract 3.5).
     if (name === 'callback_url' && utf8Of(value) === 'null') continue;
     engineData[field] = value;

@@ -93,10 +93,13 @@ export function repeatsKey(members: readonly Member[]): boolean {
   return false;
 }
 
-/** A member’s value as one line: a part of `text`, not a copy, unless line breaks had to be replaced. */
-export function memberText(text: Piece, { valueStart, valueEnd }: Member): JsonText {
+/**
+ * A member’s value as one line: a part of `text`, not a copy, unless line breaks had to be replaced. `hasLineBreak`: of all of `text`, as its
+ * scan has it; not of a JsonText. To look for one in 10 MB takes 2 ms.
+ */
+export function memberText(text: Piece, { valueStart, valueEnd }: Member, hasLineBreak: boolean): JsonText {
   const value = slicePiece(text, valueStart, valueEnd);
-  return oneLine(value, holdsLineBreak(value));
+  return oneLine(value, hasLineBreak && holdsLineBreak(value));
 }
 
 function holdsLineBreak(text: Piece): boolean {

@@ -5,18 +5,26 @@
  */
 export const turnBytesMax = 128 * 1024;
 
+/**
+ * The same while small calls come, which wait for what others take in a turn, and that twice. Then only one of those that rest goes on in
+ * each turn, too. Sixteen callers have more than twice the answers beside bodies of 10 MB by that; the bodies take half as long again.
+ */
+export const turnBytesMin = 32 * 1024;
+
 /** In milliseconds; for so long after two invocations were under way at once streams rest: who came just now may come again. */
 export const companyMs = 1000;
 
 /**
- * Whether one invocation has the event loop to itself. To rest takes 50 µs, with bodies of 10 MB a fifth of the proxy’s time, which one that
- * is alone need not spend. One of these a process, as there is one event loop.
+ * Who shares the event loop. To rest takes 50 µs, with bodies of 10 MB a fifth of the proxy’s time, which an invocation that is alone need
+ * not spend, and those that are all large spend less of. One of these a process, as there is one event loop.
  */
 export class Company {
   #invocations = 0;
   #metAt = Number.NEGATIVE_INFINITY;
+  #smallAt = Number.NEGATIVE_INFINITY;
+  readonly #resting: (() => void)[] = [];
 
-  /** `now`: of performance.now(). */
+  /** `now`: of performance.now(), here and below. */
   comes(now: number): void {
     this.#invocations += 1;
     if (this.#invocations > 1) this.#metAt = now;
@@ -26,8 +34,31 @@ export class Company {
     this.#invocations -= 1;
   }
 
-  isThere(now: number): boolean {
-    return this.#invocations > 1 || now - this.#metAt < companyMs;
+  /** `bytes`: of its request and its answer. */
+  ended(now: number, bytes: number): void {
+    if (bytes < turnBytesMin) this.#smallAt = now;
+  }
+
+  /** How many bytes of one stream are taken in a turn. */
+  turnBytes(now: number): number {
+    if (this.#invocations <= 1 && now - this.#metAt >= companyMs) return Number.POSITIVE_INFINITY;
+    return this.hasSmall(now) ? turnBytesMin : turnBytesMax;
+  }
+
+  /** Calls `goOn` in the next turn; while small calls come, after those that rest already, one in each turn. */
+  rest(now: number, goOn: () => void): void {
+    if (!this.hasSmall(now)) setImmediate(goOn);
+    else if (this.#resting.push(goOn) === 1) setImmediate(this.#next);
+  }
+
+  readonly #next = (): void => {
+    this.#resting.shift()?.();
+    if (this.#resting.length > 0) setImmediate(this.#next);
+  };
+
+  /** Whether small calls come, which are not to wait for long. */
+  hasSmall(now: number): boolean {
+    return now - this.#smallAt < companyMs;
   }
 }
 
@@ -64,19 +95,18 @@ export class TurnShare {
 
   took(bytes: number): void {
     this.#bytes += bytes;
-    if (this.#bytes < turnBytesMax || this.#isResting) return;
-    if (this.#isAwaited() && !this.#company.isThere(performance.now())) {
-      this.#bytes = 0;
-      return;
-    }
+    if (this.#bytes < turnBytesMin || this.#isResting) return;
+    const now = performance.now();
+    const turnBytes = this.#company.turnBytes(now);
+    if (this.#bytes < (this.#isAwaited() ? turnBytes : Math.min(turnBytes, turnBytesMax))) return;
     this.#isResting = true;
     this.#stream.pause();
-    setImmediate(() => this.#goOn());
+    this.#company.rest(now, this.#goOn);
   }
 
-  #goOn(): void {
+  readonly #goOn = (): void => {
     this.#isResting = false;
     this.#bytes = 0;
     if (this.#mayGoOn()) this.#stream.resume();
-  }
+  };
 }

@@ -138,14 +138,14 @@ interface Parts {
 const partNames = ['jsonrpc', 'id', 'method', 'params', 'result', 'error'] as const;
 
 /** The members that mean something, or what is wrong with them. */
-function partsOf(line: Uint8Array, { members }: ScannedJson): Parts | string {
+function partsOf(line: Uint8Array, { members, hasLineBreak }: ScannedJson): Parts | string {
   const parts: Parts = {};
   for (const member of members) {
     if (member.key === '__proto__') return 'with a key __proto__';
     const name = partNames.find((known) => known === member.key);
     if (name === undefined) continue;
     if (parts[name] !== undefined) return `with the member ${name} twice`;
-    parts[name] = memberText(line, member);
+    parts[name] = memberText(line, member, hasLineBreak);
   }
   return parts;
 }
@@ -214,7 +214,7 @@ export function nonFiniteResult(id?: string): Breach {
 
 /** The error of an answer, or what is wrong with it. `data` stays text. */
 function readErrorObject(text: JsonText): ErrorReply | string {
-  const members = new Map(scanMembers(text, 0, text.length).map((member) => [member.key, memberText(text, member)]));
+  const members = new Map(scanMembers(text, 0, text.length).map((member) => [member.key, memberText(text, member, false)]));
   if (members.has('__proto__')) return 'a key is __proto__';
   const messageText = members.get('message');
   if (messageText === undefined) return 'it has no message';

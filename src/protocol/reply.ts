@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { type Member, scanJson } from '../lib/json-scan.ts';
+import { type Member, type ScannedJson, scanJson } from '../lib/json-scan.ts';
 import { type JsonText, memberText, trustJsonText } from '../lib/json-text.ts';
 import { byteAt, type Piece, utf8Of } from '../lib/pieces.ts';
 import { type Breach, escapeUnprintable, type Mask, notAMessage, tooLarge } from './breach.ts';
@@ -54,9 +54,9 @@ export function readReply(result: JsonText, members?: readonly Member[]): ReplyR
   const [only] = members ?? [];
   // What most commands answer, and nothing in it to check.
   if (only?.key === 'body' && members?.length === 1) {
-    return { ok: true, accepted: false, reply: { type: 'body', body: memberText(result, only), logs: noLogs } };
+    return { ok: true, accepted: false, reply: { type: 'body', body: memberText(result, only, false), logs: noLogs } };
   }
-  const texts = textsByKey(result, members);
+  const texts = textsByKey(result, members && { members, hasLineBreak: false });
   if (typeof texts === 'string') return invalid(texts);
   const fields = parseFields(ReplyFieldsSchema, replyFieldNames, texts);
   if (!fields.ok) return invalid(fields.reason);
@@ -108,10 +108,10 @@ export function readOneshot(
   const scan = scanJson(stdout, { nestingMax, allowNonFinite: true, membersMax: messageMembersMax });
   if (!scan.ok) return { type: 'breach', breach: notAMessage(stdout, mask, `byte ${scan.offset}: ${scan.reason}`) };
   if (scan.nonFinite) return { type: 'breach', breach: nonFiniteResult() };
-  const texts = textsByKey(stdout, scan.members);
+  const texts = textsByKey(stdout, scan);
   const error = typeof texts === 'string' ? undefined : texts.get('error');
   if (error !== undefined) return readOneshotError(error);
-  const document = memberText(stdout, { key: '', memberStart: 0, valueStart: scan.start, valueEnd: scan.end });
+  const document = memberText(stdout, { key: '', memberStart: 0, valueStart: scan.start, valueEnd: scan.end }, scan.hasLineBreak);
   const reading = readReply(document, scan.start === 0 ? scan.members : undefined);
   if (!reading.ok) return { type: 'breach', breach: reading.breach };
   return { type: 'reply', reply: reading.reply, accepted: reading.accepted };
@@ -126,10 +126,10 @@ function readOneshotError(error: JsonText): OneshotReading {
 }
 
 /** Members by key, the last of a key that occurs twice, as text; or what is wrong with them. */
-function textsByKey(text: Piece, known: readonly Member[] | undefined): Texts | string {
-  const scan = known === undefined ? scanJson(text, { nestingMax: Number.POSITIVE_INFINITY, membersMax: messageMembersMax }) : undefined;
-  if (scan?.ok === false) return scan.reason;
-  const texts = new Map((known ?? scan?.members ?? []).map((member) => [member.key, memberText(text, member)]));
+function textsByKey(text: Piece, known: Pick<ScannedJson, 'members' | 'hasLineBreak'> | undefined): Texts | string {
+  const scan = known ?? scanJson(text, { nestingMax: Number.POSITIVE_INFINITY, membersMax: messageMembersMax });
+  if (!('members' in scan)) return scan.reason;
+  const texts = new Map(scan.members.map((member) => [member.key, memberText(text, member, scan.hasLineBreak)]));
   return texts.has('__proto__') ? 'a key is __proto__' : texts;
 }
 

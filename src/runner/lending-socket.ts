@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import { turnBytesMax } from '../lib/turn-share.ts';
+import { company, turnBytesMax, turnBytesMin } from '../lib/turn-share.ts';
 
 /** An end of a pipe that has been opened, by its descriptor or by a handle that came over Node’s channel. */
 export type PipeEnd = { readonly fd: number } | { readonly handle: unknown };
@@ -18,6 +18,7 @@ export interface Lender {
  * time. One byte of it is never read into, so that whoever takes a part for memory of its own cannot empty it for all (lib/growing-buffer.ts).
  */
 const memory = Buffer.allocUnsafeSlow(turnBytesMax + 1).subarray(0, turnBytesMax);
+const littleMemory = memory.subarray(0, turnBytesMin);
 
 /** A socket that lends what it reads. Until somebody takes it so, and to whom reads it otherwise, it is as any other. */
 export function lendingSocket(end: PipeEnd): Socket & Lender {
@@ -29,7 +30,15 @@ export function lendingSocket(end: PipeEnd): Socket & Lender {
     taker(bytes);
     return true;
   };
-  const socket = new Socket({ ...end, readable: true, writable: false, onread: { buffer: memory, callback } } as object);
+  // Asked before each read; undefined leaves it as it is.
+  let given: Buffer | undefined;
+  const buffer = (): Buffer | undefined => {
+    const wanted = company.turnBytes(performance.now()) < turnBytesMax ? littleMemory : memory;
+    if (wanted === given) return undefined;
+    given = wanted;
+    return wanted;
+  };
+  const socket = new Socket({ ...end, readable: true, writable: false, onread: { buffer, callback } } as object);
   return Object.assign(socket, {
     lendTo(take: (bytes: Buffer) => void) {
       taker = take;

@@ -75,6 +75,7 @@ export function createInvokeRoute(options: InvokeOptions): InvokeRoute {
     if (call.command === undefined) metrics.refused(ending.code);
     else call.command.metrics.observe(ending.code, call.phases);
     const record = recordOf(call, ending, replyBytes);
+    company.ended(call.startedAt + record.totalMs, call.requestBytes + replyBytes);
     log(record);
     if (audit !== undefined) auditInvocation(audit, logger, record);
   };

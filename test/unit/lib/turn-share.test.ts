@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
-import { Company, companyMs, TurnShare, turnBytesMax } from '../../../src/lib/turn-share.ts';
+import { Company, companyMs, TurnShare, turnBytesMax, turnBytesMin } from '../../../src/lib/turn-share.ts';
 
 function flowing() {
   const stream = new PassThrough();
@@ -51,14 +51,36 @@ test('one whose call is alone need not rest, unless nobody waits for what comes'
   vi.restoreAllMocks();
 });
 
-test('company is there while two calls are on their way, and for a while after they met', () => {
+test('while small calls come, each gives less, and one of those that rest goes on in a turn, the first first', async () => {
+  const { stream, share, company } = flowing();
+  const next = new PassThrough().on('data', () => {});
+  const nextShare = new TurnShare(next, { mayGoOn: () => true, company });
+  share.took(turnBytesMin);
+  expect(stream.isPaused()).toBe(false);
+  company.ended(performance.now(), turnBytesMin - 1);
+  share.took(0);
+  nextShare.took(turnBytesMin);
+  expect([stream, next].map((one) => one.isPaused())).toEqual([true, true]);
+  await nextTurn();
+  expect([stream, next].map((one) => one.isPaused())).toEqual([false, true]);
+  await nextTurn();
+  expect([stream, next].map((one) => one.isPaused())).toEqual([false, false]);
+});
+
+test('company is there while two calls are on their way, and for a while after they met; small ones for a while after the last', () => {
   const company = new Company();
-  expect(company.isThere(0)).toBe(false);
+  expect(company.turnBytes(0)).toBe(Number.POSITIVE_INFINITY);
   company.comes(0);
-  expect(company.isThere(10)).toBe(false);
+  expect(company.turnBytes(10)).toBe(Number.POSITIVE_INFINITY);
   company.comes(20);
-  expect(company.isThere(20 + 2 * companyMs)).toBe(true);
+  expect(company.turnBytes(20 + 2 * companyMs)).toBe(turnBytesMax);
   company.goes();
-  expect(company.isThere(19 + companyMs)).toBe(true);
-  expect(company.isThere(20 + companyMs)).toBe(false);
+  expect(company.turnBytes(19 + companyMs)).toBe(turnBytesMax);
+  expect(company.turnBytes(20 + companyMs)).toBe(Number.POSITIVE_INFINITY);
+  company.comes(40);
+  company.ended(40, turnBytesMin);
+  expect(company.turnBytes(40)).toBe(turnBytesMax);
+  company.ended(40, turnBytesMin - 1);
+  expect(company.turnBytes(39 + companyMs)).toBe(turnBytesMin);
+  expect(company.turnBytes(40 + companyMs)).toBe(turnBytesMax);
 });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { turnBytesMax } from '../../../src/lib/turn-share.ts';
+import { company, turnBytesMax, turnBytesMin } from '../../../src/lib/turn-share.ts';
 import { type Lender, lendingSocket } from '../../../src/runner/lending-socket.ts';
 
 interface Pipe {
@@ -122,4 +122,31 @@ test('reads no more than it can hold while nobody takes it, and the rest afterwa
   expect(output.bytesRead).toBe(2 * part.length);
   end();
   expect(await text(output)).toBe(part.repeat(3));
+});
+
+// The last one here: what came then is remembered for a second.
+test('reads less at once while small calls come', async () => {
+  const { output, write, end } = await pipe();
+  const lengths: number[] = [];
+  const all = turnBytesMax / 2;
+  const total = () => lengths.reduce((sum, length) => sum + length, 0);
+  const readAll = async () => {
+    lengths.length = 0;
+    write('a'.repeat(all));
+    await vi.waitFor(() => expect(total()).toBe(all));
+    return Math.max(...lengths);
+  };
+  output.on('data', () => {});
+  output.lendTo((bytes) => lengths.push(bytes.length));
+  expect(await readAll()).toBe(all);
+  company.comes(performance.now());
+  company.comes(performance.now());
+  company.ended(performance.now(), 0);
+  // What it reads into next was settled after the last read.
+  await readAll();
+  expect(await readAll()).toBe(turnBytesMin);
+  company.goes();
+  company.goes();
+  end();
+  await ended(output);
 });
