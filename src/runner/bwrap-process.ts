@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
 import { closeSync } from 'node:fs';
-import { type Cgroup, type CgroupTree, createCgroup } from '../sandbox/cgroup.ts';
+import type { Cgroup } from '../sandbox/cgroup.ts';
+import type { CgroupPool } from '../sandbox/cgroup-pool.ts';
 import type { CheckedBind } from './bind-source.ts';
 import type { BwrapWord } from './bwrap-args.ts';
 import { carryCommand } from './carried-binds.ts';
@@ -16,7 +16,7 @@ import { fillFile, unlinkedFile } from './unlinked-file.ts';
 export interface BwrapHost extends InheritedDescriptors {
   readonly bwrapPath: string;
   readonly user: SandboxUser | undefined;
-  readonly cgroups: CgroupTree | undefined;
+  readonly cgroups: CgroupPool | undefined;
   readonly spawners: SpawnerKeeper;
 }
 
@@ -48,7 +48,7 @@ export interface WaitingBwrap {
 
 /** Spawns it. A spawn that fails leaves a child without pid, as in Node. */
 export async function spawnBwrap(host: BwrapHost, shape: BwrapShape): Promise<WaitingBwrap> {
-  const cgroup = host.cgroups && createCgroup(host.cgroups, randomUUID());
+  const cgroup = host.cgroups?.take();
   const own: number[] = [];
   try {
     while (own.length < shape.files) own.push(unlinkedFile());

@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import type { EgressGateway } from '../egress/gateway.ts';
 import { ProxyError } from '../errors.ts';
-import { type CgroupOwner, type CgroupTree, createCgroup, findCgroupTree, removeCgroups } from '../sandbox/cgroup.ts';
+import { createCgroup } from '../sandbox/cgroup.ts';
+import { createCgroupPool } from '../sandbox/cgroup-pool.ts';
+import { type CgroupOwner, type CgroupTree, findCgroupTree, removeCgroups } from '../sandbox/cgroup-tree.ts';
 import type { ResourceLimits } from '../sandbox/policy.ts';
 import { seccompFilter } from '../sandbox/seccomp.ts';
 import type { FilterArchitecture } from '../sandbox/syscalls.ts';
@@ -59,7 +61,9 @@ export async function createSubprocessHost(options: SubprocessHostOptions): Prom
   // It comes while cgroups are tried.
   const spawners = keepSpawner({ architecture, nullDescriptor }, { isWanted: keepsSpares && interpreter === 'perl' });
   const cgroups = limits === 'cgroup' ? await openCgroups(owner) : undefined;
-  const spares = createSpareBwraps({ bwrapPath, user, inherited, nullDescriptor, cgroups, spawners }, { isKeeping: keepsSpares });
+  const pool = cgroups && createCgroupPool(cgroups);
+  const bwraps = { bwrapPath, user, inherited, nullDescriptor, cgroups: pool, spawners };
+  const spares = createSpareBwraps(bwraps, { isKeeping: keepsSpares });
   return {
     spares,
     user,
@@ -73,6 +77,7 @@ export async function createSubprocessHost(options: SubprocessHostOptions): Prom
       await spares.close();
       await spawners.close();
       closeSync(nullDescriptor);
+      await pool?.close();
       if (cgroups !== undefined) await removeCgroups(cgroups, ({ runner }) => runner === owner.runner);
     },
   };

@@ -27,6 +27,10 @@ fcntl($channel, $set_flags, $close_on_exec) or die "channel: $!\n";
 my $child_signal = pack('Q', 1 << (17 - 1));
 mask_signals($child_signal);
 my $ends = ends_of_children();
+# A bubblewrap may end before its process inside, which then comes to this one and is reaped at once. Whatever else is process 1 here may
+# take its time, or never do it.
+my $adopt_orphans = 36;
+syscall($prctl, $adopt_orphans, 1, 0, 0, 0) == 0 or die "prctl: $!\n";
 local $SIG{PIPE} = 'IGNORE';
 # Where this is not allowed, everything would fail later.
 file_of_proxy($trial);

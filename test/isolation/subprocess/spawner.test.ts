@@ -114,6 +114,17 @@ describe('a process that the spawner made', () => {
     expect(failed).toContain('not permitted');
   });
 
+  it('leaves what outlives it to the spawner, which waits for its end', async () => {
+    // In a group of its own by the time that its parent ends: the others are killed.
+    const own = 'setpgrp 0, 0; close $_ for *R, *W, *STDOUT, *STDERR; sleep 1';
+    const program = `pipe R, W; if (my $pid = fork) { close W; <R>; print "$pid ", getppid } else { ${own} }`;
+    const child = await spawner.spawn(shell(`exec perl -e '${program}'`));
+    const [left = 0, parent] = (await outputOf(child)).split(' ').map(Number);
+    await endOf(child);
+    expect((await processStat(left))?.parent).toBe(parent);
+    await expect.poll(() => existsSync(`/proc/${left}`), { timeout: 5000 }).toBe(false);
+  });
+
   it('that cannot be limited does not begin', async () => {
     const child = await spawner.spawn(shell('echo here', { limits: [{ resource: 99, hard: 1 }] }));
     expect(await Promise.all([outputOf(child), outputOf(child, 2)])).toEqual(['', expect.stringContaining('limit 99: ')]);

@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createCgroup, findCgroupTree, removeCgroups } from '../../../src/sandbox/cgroup.ts';
+import { createCgroup } from '../../../src/sandbox/cgroup.ts';
+import { findCgroupTree, removeCgroups } from '../../../src/sandbox/cgroup-tree.ts';
 import type { ResourceLimits } from '../../../src/sandbox/policy.ts';
 
 const limits: ResourceLimits = {

@@ -1,0 +1,145 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { Cgroup } from '../../../src/sandbox/cgroup.ts';
+import { type CgroupPool, createCgroupPool, keptCgroupsMax, keptCgroupsMs } from '../../../src/sandbox/cgroup-pool.ts';
+import { type CgroupTree, findCgroupTree, removeCgroups } from '../../../src/sandbox/cgroup-tree.ts';
+import type { ResourceLimits } from '../../../src/sandbox/policy.ts';
+
+const mebibyte = 2 ** 20;
+const limits: ResourceLimits = {
+  memoryBytesMax: 64 * mebibyte,
+  cpusMax: 1,
+  pidsMax: 4,
+  descriptorsMax: 64,
+  fileBytesMax: mebibyte,
+  tmpBytesMax: mebibyte,
+  tmpInodesMax: 64,
+};
+const owner = { pid: process.pid, startTicks: '1', runner: 'pooltest' };
+
+// The kernel’s own cgroups, where this machine lets them be made.
+describe.runIf(process.getuid?.() === 0)('cgroups of a runner', () => {
+  let tree: CgroupTree;
+  let pool: CgroupPool;
+  beforeEach(() => {
+    tree = findCgroupTree(owner) as CgroupTree;
+    pool = createCgroupPool(tree);
+  });
+  afterEach(async () => {
+    await pool.close();
+    await removeCgroups(tree, ({ runner }) => runner === owner.runner);
+    for (const folder of tree.folders.values()) expect(existsSync(folder)).toBe(false);
+  });
+
+  /** A shell in this cgroup, which then does as it is told. */
+  async function runIn(cgroup: Cgroup, script: string): Promise<ChildProcess> {
+    const child = spawn('/bin/sh', ['-c', `read -r go; ${script}`], { stdio: ['pipe', 'pipe', 'ignore'] });
+    await cgroup.add(child.pid as number);
+    child.stdin?.end('\n');
+    return child;
+  }
+
+  function memoryFolderOf({ pid }: ChildProcess): string {
+    const lines = readFileSync(`/proc/${pid}/cgroup`, 'latin1');
+    const path = (tree.version === 1 ? /^\d+:memory:(.*)$/m : /^0::(.*)$/m).exec(lines)?.[1] ?? '';
+    return join(tree.folders.get('memory') ?? '', path.split('/').at(-1) ?? '');
+  }
+
+  /** What one sandbox is to the pool, by its folder. */
+  async function useOnce(script: string, given: ResourceLimits = limits): Promise<string> {
+    const cgroup = pool.take();
+    cgroup.limit(given);
+    const child = await runIn(cgroup, script);
+    const folder = memoryFolderOf(child);
+    await once(child, 'exit');
+    await cgroup.remove();
+    return folder;
+  }
+
+  it('one in which nothing happened serves again, with the limits of the next', async () => {
+    const first = await useOnce('sleep 0.2');
+    for (const memoryBytesMax of [96 * mebibyte, 32 * mebibyte]) {
+      const cgroup = pool.take();
+      cgroup.limit({ ...limits, memoryBytesMax, pidsMax: 7 });
+      const child = await runIn(cgroup, 'exec sleep 61');
+      expect(memoryFolderOf(child)).toBe(first);
+      const file = tree.version === 1 ? 'memory.limit_in_bytes' : 'memory.max';
+      expect(Number(readFileSync(join(first, file), 'latin1'))).toBe(memoryBytesMax);
+      cgroup.kill();
+      await once(child, 'exit');
+      await cgroup.remove();
+    }
+  });
+
+  it('one whose memory ran out does not, and is not told of the next', async () => {
+    const first = await useOnce('sleep 0.2; exec python3 -c "bytearray(200 << 20)"', { ...limits, memoryBytesMax: 16 * mebibyte });
+    const cgroup = pool.take();
+    cgroup.limit(limits);
+    const child = await runIn(cgroup, 'exec sleep 61');
+    expect(memoryFolderOf(child)).not.toBe(first);
+    expect(cgroup.events()).toMatchObject({ oomKills: 0, forksRefused: 0 });
+    cgroup.kill();
+    await once(child, 'exit');
+    await cgroup.remove();
+  });
+
+  it('one that was refused a process does not either', async () => {
+    const first = await useOnce('sleep 0.2; for n in 1 2 3 4 5 6 7 8; do sleep 0.3 & done; wait');
+    const cgroup = pool.take();
+    cgroup.limit(limits);
+    const child = await runIn(cgroup, 'exec sleep 61');
+    expect(memoryFolderOf(child)).not.toBe(first);
+    expect(cgroup.events()).toMatchObject({ oomKills: 0, forksRefused: 0 });
+    cgroup.kill();
+    await once(child, 'exit');
+    await cgroup.remove();
+  });
+
+  it('whoever had one before neither sees nor kills what is in it now', async () => {
+    const before = pool.take();
+    before.limit(limits);
+    const gone = await runIn(before, 'sleep 0.2');
+    const folder = memoryFolderOf(gone);
+    await once(gone, 'exit');
+    await Promise.all([before.remove(), before.remove()]);
+    const after = pool.take();
+    after.limit(limits);
+    const child = await runIn(after, 'sleep 1; echo done');
+    expect(memoryFolderOf(child)).toBe(folder);
+    before.kill();
+    await before.remove();
+    expect(before.events()).toEqual({ oomKills: 0, memoryPeakBytes: 0, forksRefused: 0 });
+    expect(await text(child.stdout as NodeJS.ReadableStream)).toBe('done\n');
+    await after.remove();
+  });
+
+  it('what is left in one is killed before it serves again', async () => {
+    const cgroup = pool.take();
+    cgroup.limit(limits);
+    const child = await runIn(cgroup, 'sleep 61 & echo $!');
+    const [said] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
+    await once(child, 'exit');
+    await cgroup.remove();
+    await vi.waitFor(() => expect(readFileSync(`/proc/${Number(said)}/stat`, 'latin1')).toMatch(/ [ZX] |^$/));
+  });
+
+  it('no more than so many wait, and none for long', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const all = Array.from({ length: keptCgroupsMax + 2 }, () => pool.take());
+    const count = () =>
+      readdirSync(tree.folders.get('memory') ?? '', { withFileTypes: true }).filter((entry) => entry.isDirectory()).length;
+    expect(count()).toBe(keptCgroupsMax + 2);
+    await Promise.all(all.map((cgroup) => cgroup.remove()));
+    expect(count()).toBe(keptCgroupsMax);
+    await vi.advanceTimersByTimeAsync(keptCgroupsMs - 1);
+    expect(count()).toBe(keptCgroupsMax);
+    await vi.advanceTimersByTimeAsync(1);
+    vi.useRealTimers();
+    await vi.waitFor(() => expect(count()).toBe(0));
+  });
+});
