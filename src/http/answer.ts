@@ -1,4 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+// The global one is an accessor, which costs each call (docs/performance.md).
+import { performance } from 'node:perf_hooks';
 import { giveBack } from '../lib/owned-memory.ts';
 import { latin1, type Piece, textBytesMax } from '../lib/pieces.ts';
 import { company } from '../lib/turn-share.ts';

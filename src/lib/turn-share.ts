@@ -1,3 +1,6 @@
+// The global one is an accessor, which costs each call (docs/performance.md).
+import { performance } from 'node:perf_hooks';
+
 /**
  * How many bytes of one stream are taken before the others get their turn. Node reads a socket up to 32 times in a row, 64 KiB each
  * (libuv’s uv__read): 2 MiB, and with all that is done with them milliseconds in which everyone else waits. Since pipes hold a mebibyte for

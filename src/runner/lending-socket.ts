@@ -1,4 +1,6 @@
 import { Socket } from 'node:net';
+// The global one is an accessor, which costs each call (docs/performance.md).
+import { performance } from 'node:perf_hooks';
 import { company, turnBytesMax, turnBytesMin } from '../lib/turn-share.ts';
 
 /** An end of a pipe that has been opened, by its descriptor or by a handle that came over Node’s channel. */
