@@ -136,7 +136,7 @@ function childrenOf(pid: number): readonly number[] {
 
 /**
  * Kills the first process inside: the kernel then kills everything inside, and bwrap, which still waits for it, reaps it and ends.
- * Were bwrap killed first, its orphan would go to whoever is process 1 here, and that may not reap.
+ * Were bwrap killed first, its orphan would, without a spawner, go to whoever is process 1 here, and that may not reap.
  */
 function killSandbox({ child, innerPid }: StartedSandbox): void {
   if (hasEnded(child)) return;

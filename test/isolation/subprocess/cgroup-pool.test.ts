@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { Cgroup } from '../../../src/sandbox/cgroup.ts';
+import { type Cgroup, leftBytesMax } from '../../../src/sandbox/cgroup.ts';
 import { type CgroupPool, createCgroupPool, keptCgroupsMax, keptCgroupsMs } from '../../../src/sandbox/cgroup-pool.ts';
 import { type CgroupTree, findCgroupTree, removeCgroups } from '../../../src/sandbox/cgroup-tree.ts';
 import type { ResourceLimits } from '../../../src/sandbox/policy.ts';
@@ -43,7 +44,7 @@ describe.runIf(process.getuid?.() === 0)('cgroups of a runner', () => {
     return child;
   }
 
-  function memoryFolderOf({ pid }: ChildProcess): string {
+  function memoryFolderOf({ pid }: Pick<ChildProcess, 'pid'>): string {
     const lines = readFileSync(`/proc/${pid}/cgroup`, 'latin1');
     const path = (tree.version === 1 ? /^\d+:memory:(.*)$/m : /^0::(.*)$/m).exec(lines)?.[1] ?? '';
     return join(tree.folders.get('memory') ?? '', path.split('/').at(-1) ?? '');
@@ -97,6 +98,34 @@ describe.runIf(process.getuid?.() === 0)('cgroups of a runner', () => {
     cgroup.kill();
     await once(child, 'exit');
     await cgroup.remove();
+  });
+
+  it('one to which too much is charged still does not either', async () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'bulkhead-left-')), 'pages');
+    onTestFinished(() => rmSync(dirname(file), { recursive: true }));
+    const write = (bytes: number) => `sleep 0.2; head -c ${bytes} /dev/zero >${file}`;
+    const little = await useOnce(write(mebibyte));
+    const much = await useOnce(write(leftBytesMax + mebibyte));
+    expect(much).toBe(little);
+    expect(await useOnce('sleep 0.2')).not.toBe(much);
+  });
+
+  it('one in which a process ended that nobody waited for does not', async () => {
+    const cgroup = pool.take();
+    cgroup.limit(limits);
+    const program = '$| = 1; if (my $pid = fork) { print $pid } sleep 61';
+    const parent = spawn('/usr/bin/perl', ['-e', program], { stdio: ['ignore', 'pipe', 'ignore'] });
+    onTestFinished(async () => {
+      parent.kill('SIGKILL');
+      await once(parent, 'exit');
+    });
+    const [said] = (await once(parent.stdout, 'data')) as [Buffer];
+    const pid = Number(said);
+    await cgroup.add(pid);
+    const folder = memoryFolderOf({ pid });
+    process.kill(pid, 'SIGKILL');
+    await cgroup.remove();
+    expect(await useOnce('sleep 0.2')).not.toBe(folder);
   });
 
   it('whoever had one before neither sees nor kills what is in it now', async () => {

@@ -21,7 +21,7 @@ async function serveLarge() {
   return { app: await serveApp({ invoke }), answer, copy };
 }
 
-function writtenBytes() {
+function writtenParts() {
   const write = vi.spyOn(ServerResponse.prototype, 'write');
   return () => write.mock.calls.map(([chunk]) => chunk).filter((chunk) => chunk instanceof Uint8Array).length;
 }
@@ -33,7 +33,7 @@ afterEach(() => {
 test('is written at once while nobody else is there', async () => {
   const { app, answer, copy } = await serveLarge();
   await using _ = app;
-  const parts = writtenBytes();
+  const parts = writtenParts();
   const client = connect(app.port, '127.0.0.1');
   client.write(request);
   const received = await buffer(client);
@@ -45,7 +45,7 @@ test('is written at once while nobody else is there', async () => {
 test('is written in parts while small calls come, each in a turn, and whole', async () => {
   const { app, answer, copy } = await serveLarge();
   await using _ = app;
-  const parts = writtenBytes();
+  const parts = writtenParts();
   const client = connect(app.port, '127.0.0.1');
   company.ended(performance.now(), 0);
   client.write(request);
