@@ -37,12 +37,15 @@ export interface SendOptions {
   readonly answerTimeoutMs: number;
 }
 
-/** Writes an answer. Does nothing for a client that is gone. */
-export function sendAnswer({ incoming, outgoing, answer, more, answerTimeoutMs }: SendOptions): void {
+/** Writes what `beginAnswer` has prepared. To be called once. */
+export type WriteAnswer = () => void;
+
+/** Prepares an answer up to the write of it. Nothing is left to write to a client that is gone. */
+export function beginAnswer({ incoming, outgoing, answer, more, answerTimeoutMs }: SendOptions): WriteAnswer | undefined {
   const { status, contentType, headers, head = '', bytes, tail = '' } = answer;
   if (outgoing.destroyed || outgoing.headersSent) {
     if (bytes !== undefined) giveBack(bytes);
-    return;
+    return undefined;
   }
   if (!incoming.complete) linger(incoming, outgoing);
   const length = head.length + (bytes?.length ?? 0) + tail.length;
@@ -53,13 +56,15 @@ export function sendAnswer({ incoming, outgoing, answer, more, answerTimeoutMs }
     ...more,
     ...(headers ?? []),
   ]);
-  if (bytes === undefined) outgoing.end(head + tail, 'latin1');
   // One text of header and body in one write is faster than buffers of their own (measured: 10 µs of CPU against 12).
-  else if (typeof bytes === 'string' || length <= textBytesMax) outgoing.end(head + latin1(bytes) + tail, 'latin1');
-  else {
+  if (bytes === undefined || typeof bytes === 'string' || length <= textBytesMax) {
+    const text = head + (bytes === undefined ? '' : latin1(bytes)) + tail;
+    return () => outgoing.end(text, 'latin1');
+  }
+  return () => {
     outgoing.socket?.setTimeout(answerTimeoutMs);
     writeLarge({ outgoing, head, bytes, tail }, 0);
-  }
+  };
 }
 
 /** Bytes of an answer’s body. */

@@ -3,9 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { ProxyError } from '../../errors.ts';
 import type { Deadlines } from '../../lib/deadlines.ts';
+import { together } from '../../lib/together.ts';
 import { company } from '../../lib/turn-share.ts';
 import type { InvocationId, Phases } from '../../worker/invocation.ts';
-import { answerBytes, answerTimeoutMsDefault, sendAnswer } from '../answer.ts';
+import { answerBytes, answerTimeoutMsDefault, beginAnswer, type WriteAnswer } from '../answer.ts';
 import { type Access, type ApiKeys, apiKeyHeader } from '../api-keys.ts';
 import type { AppOptions } from '../app-options.ts';
 import { createClients } from '../clients.ts';
@@ -19,7 +20,7 @@ import { readBody } from '../request-body.ts';
 import { type RequestHeaders, readHeaders } from '../request-headers.ts';
 import type { CommandPath } from '../request-path.ts';
 
-/** Runs a command for `POST /v1/do/connector/command`; settles when the answer is handed over, and never rejects. */
+/** Runs a command for `POST /v1/do/connector/command`; settles when the answer is about to be written, and never rejects. */
 export type InvokeRoute = (incoming: IncomingMessage, outgoing: ServerResponse, path: CommandPath) => Promise<void>;
 
 export interface InvokeOptions extends AppOptions {
@@ -46,12 +47,25 @@ interface Call {
   phases?: Phases;
 }
 
+/** A call with its answer, ready to be written. */
+interface EndedCall {
+  readonly call: Call;
+  readonly ending: Ending;
+  readonly replyBytes: number;
+  readonly write: WriteAnswer | undefined;
+}
+
 export function createInvokeRoute(options: InvokeOptions): InvokeRoute {
-  const { cors, metrics, server, logger, audit } = options;
-  const { answerTimeoutMs = answerTimeoutMsDefault } = server;
   const invoke = createInvoke(options);
-  const log = createInvocationLog(logger);
+  const begin = createBegin(options);
+  const tell = createTell(options);
   const newId = createInvocationIds();
+  // One right after the other: a write may wake its reader, which costs as much as the write, and who reads one answer while others come
+  // need not be woken for them. What is told of a call comes after them.
+  const end = together<EndedCall>((calls) => {
+    for (const { write } of calls) write?.();
+    for (const ended of calls) tell(ended);
+  });
   return async (incoming, outgoing, path) => {
     const id = newId();
     const headers = readHeaders(incoming);
@@ -63,15 +77,30 @@ export function createInvokeRoute(options: InvokeOptions): InvokeRoute {
     } catch (error) {
       ending = errorEnding(ProxyError.from(error), id);
     }
-    const more = cors.headers(headers.origin);
     const replyBytes = answerBytes(ending.answer);
+    end({ call, ending, replyBytes, write: begin(call, ending) });
+  };
+}
+
+function createBegin({ cors, logger, server }: InvokeOptions): (call: Call, ending: Ending) => WriteAnswer | undefined {
+  const { answerTimeoutMs = answerTimeoutMsDefault } = server;
+  return ({ id, incoming, headers, outgoing }, { answer }) => {
+    const more = cors.headers(headers.origin);
     try {
-      sendAnswer({ incoming, outgoing, answer: ending.answer, more: ['Invocation-Id', id, ...more], answerTimeoutMs });
+      return beginAnswer({ incoming, outgoing, answer, more: ['Invocation-Id', id, ...more], answerTimeoutMs });
     } catch (cause) {
       // An answer that Node refuses to write is a bug; nobody is left waiting for it.
       logger.error({ invocation: id, code: 'internal_error', cause: String(cause) }, 'an answer could not be written');
       outgoing.destroy();
+      return undefined;
     }
+  };
+}
+
+/** Metrics, log and audit. */
+function createTell({ metrics, logger, audit }: InvokeOptions): (ended: EndedCall) => void {
+  const log = createInvocationLog(logger);
+  return ({ call, ending, replyBytes }) => {
     if (call.command === undefined) metrics.refused(ending.code);
     else call.command.metrics.observe(ending.code, call.phases);
     const record = recordOf(call, ending, replyBytes);

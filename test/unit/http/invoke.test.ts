@@ -1,3 +1,4 @@
+import { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
@@ -16,6 +17,28 @@ function bodyOf(answer: { readonly body: string }): string {
 }
 
 describe('an invocation', () => {
+  test('is answered before anything is told of those that end with it', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const invoke = async (invocation: Invocation): Promise<Outcome> => {
+      await promise;
+      return echo(invocation);
+    };
+    await using app = await serveApp({ invoke });
+    const answers = [1, 2, 3].map(() => app.invoke('{}'));
+    await vi.waitFor(() => expect(app.invocations).toHaveLength(3));
+    const { end } = ServerResponse.prototype;
+    const toldBefore: number[] = [];
+    const spy = vi.spyOn(ServerResponse.prototype, 'end').mockImplementation(function (this: ServerResponse, ...args) {
+      toldBefore.push(app.lines.length);
+      return end.apply(this, args as []);
+    });
+    resolve();
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 200]);
+    spy.mockRestore();
+    expect(toldBefore).toEqual([0, 0, 0]);
+    expect(app.lines).toHaveLength(3);
+  });
+
   test('gets the caller’s text, the command, an id and a deadline', async () => {
     await using app = await serveApp();
     const before = Date.now();
