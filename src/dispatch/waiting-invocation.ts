@@ -1,3 +1,5 @@
+// The global one is an accessor, which costs each call (docs/performance.md).
+import { performance } from 'node:perf_hooks';
 import { ProxyError } from '../errors.ts';
 import type { QueuePlace } from '../lib/bounded-queue.ts';
 import type { Deadline, Deadlines, Expirable } from '../lib/deadlines.ts';

@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+// The global one is an accessor, which costs each call (docs/performance.md).
+import { performance } from 'node:perf_hooks';
 import { ProxyError } from '../errors.ts';
 import type { Deadline, Deadlines, Expirable } from '../lib/deadlines.ts';
+import { decimalAt } from '../lib/decimal.ts';
 import { GrowingBuffer } from '../lib/growing-buffer.ts';
 import { GrowingScan } from '../lib/growing-scan.ts';
 import type { ScanOptions } from '../lib/json-scan.ts';
@@ -62,7 +65,8 @@ function receiveBody(options: BodyOptions): Promise<ReceivedBody> {
 }
 
 function declaredBytes(headers: RequestHeaders): number {
-  return Number(headers['content-length'] ?? 0);
+  const length = headers['content-length'];
+  return length === undefined ? 0 : decimalAt(length);
 }
 
 /** A body on its way: settled once, by its end, its size, its deadline, or the client’s leaving. */

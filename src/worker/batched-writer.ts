@@ -13,7 +13,9 @@ const concatBytesMax = 32 * 1024;
 export class BatchedWriter {
   readonly #stream: Writable;
   readonly #queueBytesMax: number;
-  #batch: Piece[] = [];
+  /** What is collected: pieces, and behind them texts that are one so far. Nearly always all are texts. */
+  #pieces: Piece[] = [];
+  #text = '';
   #batchBytes = 0;
   #batchMessages = 0;
   #isBusy = false;
@@ -35,7 +37,7 @@ export class BatchedWriter {
 
   /** One message, whose pieces become the writer’s own. `alone`: no other is on its way. */
   write(pieces: readonly Piece[], company: 'alone' | 'among others'): void {
-    this.#batch.push(...pieces);
+    for (const piece of pieces) this.#add(piece);
     this.#batchBytes += byteLengthOf(pieces);
     this.#batchMessages += 1;
     if (company === 'alone' && !this.#isBusy) this.#flush();
@@ -47,6 +49,16 @@ export class BatchedWriter {
     this.#stream.end();
   }
 
+  #add(piece: Piece): void {
+    if (typeof piece === 'string') {
+      this.#text += piece;
+      return;
+    }
+    if (this.#text !== '') this.#pieces.push(this.#text);
+    this.#text = '';
+    this.#pieces.push(piece);
+  }
+
   #endTurn(): void {
     // What was not busy and had to collect even one message has sent another before it.
     this.#isBusy = this.#batchMessages > 1 || !this.#isBusy;
@@ -54,16 +66,21 @@ export class BatchedWriter {
   }
 
   #flush(): void {
-    const batch = this.#batch;
+    const pieces = this.#pieces;
+    const text = this.#text;
     const bytes = this.#batchBytes;
-    if (batch.length === 0) return;
-    this.#batch = [];
+    this.#text = '';
     this.#batchBytes = 0;
     this.#batchMessages = 0;
+    if (pieces.length === 0) {
+      if (text !== '' && this.#stream.writable) this.#stream.write(text, 'latin1');
+      return;
+    }
+    this.#pieces = [];
     if (!this.#stream.writable) return;
-    if (batch.every((piece) => typeof piece === 'string')) this.#stream.write(batch.join(''), 'latin1');
-    else if (bytes <= concatBytesMax) this.#stream.write(Buffer.concat(batch.map(bytesOf), bytes));
-    else this.#writeTogether(batch);
+    if (text !== '') pieces.push(text);
+    if (bytes <= concatBytesMax) this.#stream.write(Buffer.concat(pieces.map(bytesOf), bytes));
+    else this.#writeTogether(pieces);
   }
 
   #writeTogether(batch: readonly Piece[]): void {

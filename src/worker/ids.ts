@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto';
+import { decimalAt } from '../lib/decimal.ts';
 
 const idBytes = 12;
 const poolIds = 256;
@@ -25,5 +26,5 @@ export function createIdSource(): (slot: number) => string {
 
 /** Of an id that may be made up: then any number, or none. */
 export function slotOf(id: string): number {
-  return Number(id.slice(randomCharacters));
+  return decimalAt(id, randomCharacters);
 }

@@ -30,7 +30,7 @@ describe('an invocation', () => {
     const toldBefore: number[] = [];
     const spy = vi.spyOn(ServerResponse.prototype, 'end').mockImplementation(function (this: ServerResponse, ...args) {
       toldBefore.push(app.lines.length);
-      return end.apply(this, args as []);
+      return end.apply(this, args);
     });
     resolve();
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 200]);
