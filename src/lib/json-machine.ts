@@ -102,7 +102,8 @@ export function scanAscii(text: string, options: ScanOptions): ScanNumbers | und
 }
 
 function begin({ nestingMax, membersMax = membersMaxDefault, allowNonFinite = false }: ScanOptions): void {
-  progress.fill(0);
+  // A few numbers: `fill` would leave JavaScript for them.
+  for (let at = 0; at < progress.length; at += 1) progress[at] = 0;
   progress[field.nestingMax] = Math.min(nestingMax, nestingCapacity);
   progress[field.membersMax] = Math.min(membersMax, 0xffff_ffff);
   progress[field.allowNonFinite] = allowNonFinite ? 1 : 0;

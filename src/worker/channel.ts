@@ -9,7 +9,7 @@ import { lineLimitsDefault } from '../protocol/limits.ts';
 import { type Breach, type Incoming, LineReader } from '../protocol/lines.ts';
 import type { ConnectorProcess } from '../runner/runner.ts';
 import { BatchedWriter } from './batched-writer.ts';
-import { createIdSource, slotOf } from './ids.ts';
+import { createIdSource, isIdInSlot, type RequestId, slotOf } from './ids.ts';
 
 /** An answer to one request, or the reason why there will be none. */
 export type Answer = Exclude<Incoming, { type: 'notification' }> | { readonly type: 'closed'; readonly error: ProxyError };
@@ -18,7 +18,7 @@ export type Settle = (answer: Answer) => void;
 
 /** A request that waits for its answer. */
 interface Pending {
-  id: string;
+  id: RequestId;
   slot: number;
   readonly settle: Settle;
 }
@@ -106,7 +106,7 @@ export class Channel {
         return;
       }
       const { id } = this.#expect(resolve);
-      this.#writer.write([encodeRequest(id, method, params)], 'alone');
+      this.#writer.write([encodeRequest(id.text, method, params)], 'alone');
     });
   }
 
@@ -115,7 +115,7 @@ export class Channel {
     const isAlone = this.#pending.size === 0;
     const pending = this.#expect(settle);
     const { command, input, context, engineData } = fields;
-    const parts = encodeInvoke({ id: pending.id, command, input, context, engineData });
+    const parts = encodeInvoke({ id: pending.id.text, command, input, context, engineData });
     const bytes = byteLengthOf(parts);
     const isTooLarge = bytes > this.#messageBytesMax;
     if (isTooLarge || !this.#writer.hasRoomFor(bytes)) {
@@ -151,7 +151,7 @@ export class Channel {
   }
 
   #expect(settle: Settle): Pending {
-    const pending = { id: '', slot: 0, settle };
+    const pending = { id: noId, slot: 0, settle };
     pending.slot = this.#pending.add(pending);
     pending.id = this.#nextId(pending.slot);
     return pending;
@@ -159,7 +159,7 @@ export class Channel {
 
   #find(id: string): Pending | undefined {
     const pending = this.#pending.get(slotOf(id));
-    return pending?.id === id ? pending : undefined;
+    return pending !== undefined && isIdInSlot(id, pending.id) ? pending : undefined;
   }
 
   #forget({ slot }: Pending): void {
@@ -220,7 +220,7 @@ export class Channel {
     const pending = breach.id === undefined ? undefined : this.#find(breach.id);
     if (pending === undefined) return;
     this.#forget(pending);
-    pending.settle({ type: 'invalid', id: pending.id, breach });
+    pending.settle({ type: 'invalid', id: pending.id.text, breach });
   }
 
   #end(): void {
@@ -230,6 +230,8 @@ export class Channel {
     this.#handlers.broken('stdout');
   }
 }
+
+const noId: RequestId = { text: '', random: '' };
 
 const unknownId: Breach = {
   code: 'protocol_violation',

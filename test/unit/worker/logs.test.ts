@@ -1,7 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { createIdSource, slotOf } from '../../../src/worker/ids.ts';
 import { InvocationLogs } from '../../../src/worker/invocation-logs.ts';
 import { LogBudget } from '../../../src/worker/log-budget.ts';
 import { Stderr } from '../../../src/worker/stderr.ts';
@@ -59,12 +58,4 @@ test('lines for one invocation are bounded in number and in bytes', () => {
   const large = new InvocationLogs();
   for (let line = 0; line < 10; line++) large.add('x'.repeat(20_000));
   expect(large.with([])).toHaveLength(4);
-});
-
-test('ids are 16 characters of 96 random bits and a slot, none twice', () => {
-  const nextId = createIdSource();
-  const ids = Array.from({ length: 10_000 }, (_, slot) => nextId(slot));
-  expect(new Set(ids.map((id) => id.slice(0, 16))).size).toBe(10_000);
-  for (const id of ids) expect(id).toMatch(/^[A-Za-z0-9_-]{16}\d+$/);
-  expect(ids.map(slotOf)).toEqual(ids.map((_, slot) => slot));
 });
