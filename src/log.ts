@@ -72,8 +72,7 @@ export function createLogger({ level, destination }: LoggerOptions): Logger {
   const writer = (name: LogLevelName) => {
     if (levels.indexOf(name) < least) return () => {};
     return (fields: LogFields, message: string): void => {
-      const members = JSON.stringify(fields).slice(1, -1);
-      destination.write(`${startText(name, Date.now())}${members === '' ? '' : `,${members}`}${endText(message)}`);
+      destination.write(lineText(name, fields, message));
     };
   };
   const infoLater = (lines: LaterLines): (() => void) => {
@@ -89,6 +88,12 @@ export function createLogger({ level, destination }: LoggerOptions): Logger {
     warn: writer('warn'),
     error: writer('error'),
   };
+}
+
+/** One line, of now, ended by LF. */
+export function lineText(level: LogLevelName, fields: LogFields, message: string): string {
+  const members = JSON.stringify(fields).slice(1, -1);
+  return `${startText(level, Date.now())}${members === '' ? '' : `,${members}`}${endText(message)}`;
 }
 
 function startText(level: LogLevelName, timeMs: number): string {

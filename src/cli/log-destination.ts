@@ -1,5 +1,6 @@
 import { type LogDestination, laterBytesMax, type PutLine } from '../log.ts';
 import type { CliIo, TerminalStream } from './io.ts';
+import { type LineSink, lineSink } from './line-sink.ts';
 
 /** Logs go to stderr, so that stdout holds results only: for people on a terminal, one JSON object a line elsewhere. */
 export async function logDestination(io: CliIo, format: 'auto' | 'json' | 'pretty'): Promise<LogDestination> {
@@ -24,6 +25,7 @@ type Line = string | PutLine;
  * invocation costs. What is not written yet is written when the process ends, but for one that is killed.
  */
 export function batched(stream: TerminalStream): LogDestination {
+  const sink = lineSink(stream);
   let batch: Line[] = [];
   let chars = 0;
   let isCollecting = false;
@@ -33,7 +35,7 @@ export function batched(stream: TerminalStream): LogDestination {
     const lines = batch;
     batch = [];
     chars = 0;
-    writeLines(stream, lines);
+    writeLines(sink, lines);
   };
   const wake = (): void => {
     isCollecting = batch.length > 0;
@@ -61,17 +63,17 @@ const pieceBytes = 128 * 1024;
 /** Of all destinations: one at a time is written. */
 const piece = Buffer.allocUnsafeSlow(pieceBytes);
 
-function writeLines(stream: TerminalStream, lines: readonly Line[]): void {
+function writeLines(sink: LineSink, lines: readonly Line[]): void {
   let used = 0;
   const end = (): void => {
-    if (used > 0) stream.write(Buffer.from(piece.subarray(0, used)));
+    if (used > 0) sink(piece.subarray(0, used));
     used = 0;
   };
   for (const line of lines) {
     const bytesMax = typeof line === 'string' ? 3 * line.length : laterBytesMax;
     if (used + bytesMax > pieceBytes) end();
     if (typeof line !== 'string') used = line(piece, used);
-    else if (bytesMax > pieceBytes) stream.write(line);
+    else if (bytesMax > pieceBytes) sink(Buffer.from(line));
     else used += piece.write(line, used);
   }
   end();
