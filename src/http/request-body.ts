@@ -33,22 +33,26 @@ export interface ReceivedBody {
   readonly scan?: GrowingScan | undefined;
 }
 
-/**
- * The whole body of a request as one buffer, with the scan of it where it is large. Rejects with `payload_too_large` as soon as it is known to be too large, without reading
- * on; with `request_timeout`; with `cancelled` when the client goes away.
- */
-export async function readBody(options: BodyOptions): Promise<ReceivedBody> {
-  const { incoming, headers, limits } = options;
-  const declared = declaredBytes(headers);
-  if (declared > limits.bodyBytesMax) throw tooLarge(limits);
-  // Node tells of a request amid the chunk that its headers end in; by the next microtask it has taken what of its body is in that chunk.
-  await undefined;
-  // Nearly every small body comes with its headers: then there is nothing to wait for, with four listeners and a deadline.
-  const bytes = declared > 0 && incoming.readableLength === declared ? (incoming.read() as Buffer | null) : null;
-  return bytes === null ? receiveBody(options) : { bytes };
+/** Throws `payload_too_large` where a request says itself that it is. */
+export function checkDeclaredSize({ headers, limits }: BodyOptions): void {
+  if (declaredBytes(headers) > limits.bodyBytesMax) throw tooLarge(limits);
 }
 
-function receiveBody(options: BodyOptions): Promise<ReceivedBody> {
+/**
+ * A whole body that came with its headers, as nearly every small one does: then there is nothing to wait for, with four listeners and a
+ * deadline. Undefined where it did not, or there is none.
+ */
+export function takeBody({ incoming, headers }: BodyOptions): ReceivedBody | undefined {
+  const declared = declaredBytes(headers);
+  const bytes = declared > 0 && incoming.readableLength === declared ? (incoming.read() as Buffer | null) : null;
+  return bytes === null ? undefined : { bytes };
+}
+
+/**
+ * The whole body of a request as one buffer, with the scan of it where it is large. Rejects with `payload_too_large` as soon as it is known
+ * to be too large, without reading on; with `request_timeout`; with `cancelled` when the client goes away.
+ */
+export function receiveBody(options: BodyOptions): Promise<ReceivedBody> {
   const { incoming, headers, outgoing } = options;
   return new Promise((resolve, reject) => {
     const body = new IncomingBody(options, resolve, reject);

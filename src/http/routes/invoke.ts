@@ -9,19 +9,19 @@ import type { InvocationId, Phases } from '../../worker/invocation.ts';
 import { answerBytes, answerTimeoutMsDefault, beginAnswer, type WriteAnswer } from '../answer.ts';
 import { type Access, type ApiKeys, apiKeyHeader } from '../api-keys.ts';
 import type { AppOptions } from '../app-options.ts';
-import { createClients } from '../clients.ts';
+import { type Client, createClients } from '../clients.ts';
 import type { FindCommand, KnownCommand } from '../command-lookup.ts';
 import type { Cors } from '../cors.ts';
 import { type Ending, errorEnding, outcomeEnding, unauthorizedAnswer } from '../envelope.ts';
 import { createInvocationIds } from '../invocation-id.ts';
 import { readInput } from '../invocation-input.ts';
 import { auditInvocation, createInvocationLog, type InvocationRecord } from '../invocation-log.ts';
-import { readBody } from '../request-body.ts';
+import { checkDeclaredSize, receiveBody, takeBody } from '../request-body.ts';
 import { type RequestHeaders, readHeaders } from '../request-headers.ts';
 import type { CommandPath } from '../request-path.ts';
 
-/** Runs a command for `POST /v1/do/connector/command`; settles when the answer is about to be written, and never rejects. */
-export type InvokeRoute = (incoming: IncomingMessage, outgoing: ServerResponse, path: CommandPath) => Promise<void>;
+/** Runs a command for `POST /v1/do/connector/command`, and answers. Never throws. */
+export type InvokeRoute = (incoming: IncomingMessage, outgoing: ServerResponse, path: CommandPath) => void;
 
 export interface InvokeOptions extends AppOptions {
   readonly apiKeys: ApiKeys;
@@ -56,30 +56,27 @@ interface EndedCall {
 }
 
 export function createInvokeRoute(options: InvokeOptions): InvokeRoute {
-  const invoke = createInvoke(options);
+  const invoke = createInvoke(options, createEnd(options));
+  const newId = createInvocationIds();
+  return (incoming, outgoing, path) => {
+    const id = newId();
+    const headers = readHeaders(incoming);
+    const [startedAt, arrivedMs] = [performance.now(), Date.now()];
+    void invoke({ id, startedAt, arrivedMs, incoming, headers, outgoing, path, requestBytes: 0 });
+  };
+}
+
+/** What ends a call. */
+function createEnd(options: InvokeOptions): (call: Call, ending: Ending) => void {
   const begin = createBegin(options);
   const tell = createTell(options);
-  const newId = createInvocationIds();
   // One right after the other: a write may wake its reader, which costs as much as the write, and who reads one answer while others come
   // need not be woken for them. What is told of a call comes after them.
   const end = together<EndedCall>((calls) => {
     for (const { write } of calls) write?.();
     for (const ended of calls) tell(ended);
   });
-  return async (incoming, outgoing, path) => {
-    const id = newId();
-    const headers = readHeaders(incoming);
-    const [startedAt, arrivedMs] = [performance.now(), Date.now()];
-    const call: Call = { id, startedAt, arrivedMs, incoming, headers, outgoing, path, requestBytes: 0 };
-    let ending: Ending;
-    try {
-      ending = await invoke(call);
-    } catch (error) {
-      ending = errorEnding(ProxyError.from(error), id);
-    }
-    const replyBytes = answerBytes(ending.answer);
-    end({ call, ending, replyBytes, write: begin(call, ending) });
-  };
+  return (call, ending) => end({ call, ending, replyBytes: answerBytes(ending.answer), write: begin(call, ending) });
 }
 
 function createBegin({ cors, logger, server }: InvokeOptions): (call: Call, ending: Ending) => WriteAnswer | undefined {
@@ -110,31 +107,27 @@ function createTell({ metrics, logger, audit }: InvokeOptions): (ended: EndedCal
   };
 }
 
-/** The order of checks is the reference’s: key, command, body (spiff-contract 3.2); the route was found before. */
-function createInvoke(options: InvokeOptions): (call: Call) => Promise<Ending> {
-  const { apiKeys, findCommand, readiness, server, dispatcher, deadlines } = options;
-  const clientOf = createClients();
-  let running = 0;
+/** Runs a call, whatever comes of it, until its end. */
+function createInvoke(options: InvokeOptions, end: (call: Call, ending: Ending) => void): (call: Call) => Promise<void> {
+  const { server, dispatcher, deadlines } = options;
+  const admissions = createAdmissions(options);
+  // One function that waits, not one for each part: three promises more are 4 % of what the proxy does for a call.
   return async (call) => {
-    const { incoming, headers, outgoing } = call;
-    const access = apiKeys.find(headers[apiKeyHeader]);
-    if (access === undefined) return { code: 'unauthorized', answer: unauthorizedAnswer };
-    call.access = access;
-    const command = findCommand(call.path, access);
-    call.command = command;
-    checkContentType(headers);
-    if (readiness().state === 'draining') throw shuttingDown();
-    if (running >= server.invocationsMax) throw tooMany(server.invocationsMax);
-    running += 1;
-    company.comes(call.startedAt);
-    const client = clientOf(incoming.socket);
-    client.running += 1;
+    const { id, incoming, headers, outgoing } = call;
+    let client: Client | undefined;
+    let ending: Ending;
     try {
-      const body = await readBody({ incoming, headers, outgoing, limits: server, scanOptions: command.rules, deadlines });
+      const command = admissions.admit(call);
+      client = admissions.enter(call);
+      const bodyOptions = { incoming, headers, outgoing, limits: server, scanOptions: command.rules, deadlines };
+      checkDeclaredSize(bodyOptions);
+      // Node tells of a request amid the chunk that its headers end in; by the next microtask it has taken what of its body is in that chunk.
+      await undefined;
+      const body = takeBody(bodyOptions) ?? (await receiveBody(bodyOptions));
       call.requestBytes = body.bytes.length;
       const { input, engineData } = readInput(body, command.rules);
       const outcome = await dispatcher.invoke({
-        id: call.id,
+        id,
         connector: command.connector,
         command: command.command,
         input,
@@ -145,12 +138,56 @@ function createInvoke(options: InvokeOptions): (call: Call) => Promise<Ending> {
         signal: client.signal,
       });
       call.phases = outcome.phases;
-      return outcomeEnding(outcome, call.id);
-    } finally {
+      ending = outcomeEnding(outcome, id);
+    } catch (error) {
+      ending = failedEnding(ProxyError.from(error), id);
+    }
+    if (client !== undefined) admissions.leave(client);
+    end(call, ending);
+  };
+}
+
+/** Who has no key is told nothing, not even an id of the call in the body. */
+function failedEnding(error: ProxyError, id: InvocationId): Ending {
+  return error.code === 'unauthorized' ? { code: error.code, answer: unauthorizedAnswer } : errorEnding(error, id);
+}
+
+interface Admissions {
+  /** Throws what speaks against the call. The order of checks is the reference’s: key, command, body (spiff-contract 3.2); the route was found before. */
+  admit(call: Call): KnownCommand;
+  /** Counts it among what runs. */
+  enter(call: Call): Client;
+  leave(client: Client): void;
+}
+
+function createAdmissions({ apiKeys, findCommand, readiness, server }: InvokeOptions): Admissions {
+  const clientOf = createClients();
+  let running = 0;
+  return {
+    admit(call) {
+      const { headers, path } = call;
+      const access = apiKeys.find(headers[apiKeyHeader]);
+      if (access === undefined) throw unauthorized();
+      call.access = access;
+      const command = findCommand(path, access);
+      call.command = command;
+      checkContentType(headers);
+      if (readiness().state === 'draining') throw shuttingDown();
+      if (running >= server.invocationsMax) throw tooMany(server.invocationsMax);
+      return command;
+    },
+    enter({ incoming, startedAt }) {
+      running += 1;
+      company.comes(startedAt);
+      const client = clientOf(incoming.socket);
+      client.running += 1;
+      return client;
+    },
+    leave(client) {
       running -= 1;
       company.goes();
       client.running -= 1;
-    }
+    },
   };
 }
 
@@ -191,6 +228,10 @@ function isJsonType(header = ''): boolean {
 function traceparentOf({ traceparent }: RequestHeaders): string | undefined {
   if (traceparent === undefined) return undefined;
   return /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(traceparent) ? traceparent : undefined;
+}
+
+function unauthorized(): ProxyError {
+  return new ProxyError('unauthorized', 'The request has no API key of this server.');
 }
 
 function shuttingDown(): ProxyError {
