@@ -118,10 +118,10 @@ export class Pool implements StartingPool {
     for (const worker of workers) worker.kill(`was ended, because it ${reason}`);
   }
 
-  #refusal({ connector, command, deadline, signal }: Invocation): ProxyError | undefined {
+  #refusal({ connector, command, expiresAt, signal }: Invocation): ProxyError | undefined {
     if (this.#isClosing) return new ProxyError('shutting_down', `Connector ${connector} is being closed and takes nothing new; try again.`);
     if (signal.aborted) return new ProxyError('cancelled', `The caller of ${connector}/${command} went away before it ran.`);
-    if (deadline <= Date.now())
+    if (expiresAt <= performance.now())
       return new ProxyError('deadline_exceeded', `The deadline of ${connector}/${command} was over before it ran.`);
     return this.#starts.failures > 0 && !this.#isServed() ? this.#backingOff() : undefined;
   }

@@ -23,7 +23,7 @@ export class WaitingInvocation implements Expirable {
 
   constructor(options: WaitingOptions) {
     this.#options = options;
-    this.#deadline = options.deadlines.addDate(options.invocation.deadline, this);
+    this.#deadline = options.deadlines.add(options.invocation.expiresAt, this);
     options.invocation.signal.addEventListener('abort', this);
   }
 

@@ -37,11 +37,6 @@ export class Deadlines implements Disposable {
     return entry;
   }
 
-  /** For a date in milliseconds since the epoch; `now` is that of performance.now(), which who has just read it may spare a reading. */
-  addDate(date: number, target: Expirable, now = performance.now()): Deadline {
-    return this.add(now + date - Date.now(), target);
-  }
-
   cancel(entry: Deadline): void {
     const { index } = entry;
     if (index < 0) return;

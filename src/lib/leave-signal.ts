@@ -29,9 +29,12 @@ export class LeaveController implements LeaveSignal {
 
   /** Does nothing for one that has not joined. */
   removeEventListener(_type: 'abort', listener: AbortListener): void {
-    const at = this.#listeners.lastIndexOf(listener);
-    if (at === this.#listeners.length - 1) this.#listeners.pop();
-    else if (at !== -1) this.#listeners.splice(at, 1);
+    if (this.#listeners[this.#listeners.length - 1] === listener) {
+      this.#listeners.pop();
+      return;
+    }
+    const at = this.#listeners.indexOf(listener);
+    if (at !== -1) this.#listeners.splice(at, 1);
   }
 
   /** Tells every listener once, in the order in which they came. Idempotent. */

@@ -166,15 +166,14 @@ function checkNames(rules: Rules, { names, typeAt }: Given, faults: string[]): r
     else add(name, index, rules.rest);
   }
   for (const name of absentOf(rules.required, names)) faults.push(`parameter ${quote(name)} is missing`);
-  for (const name of unknown.slice(0, unknownNamesMax))
-    faults.push(
-      `parameter ${quote(name)} is unknown${hint(
-        name,
-        rules.known.map((parameter) => parameter.name),
-      )}`,
-    );
-  if (unknown.length > unknownNamesMax) faults.push(`${unknown.length - unknownNamesMax} more parameters are unknown`);
+  if (unknown.length > 0) faults.push(...unknownFaults(rules, unknown));
   return pending;
+}
+
+function unknownFaults({ known }: Rules, unknown: readonly string[]): readonly string[] {
+  const names = known.map(({ name }) => name);
+  const faults = unknown.slice(0, unknownNamesMax).map((name) => `parameter ${quote(name)} is unknown${hint(name, names)}`);
+  return unknown.length > faults.length ? [...faults, `${unknown.length - faults.length} more parameters are unknown`] : faults;
 }
 
 /** The required names that are not there. */

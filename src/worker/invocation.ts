@@ -23,6 +23,8 @@ export interface Invocation {
   readonly traceparent?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly deadline: number;
+  /** The same on the clock of performance.now(), which no change of the wall clock moves. */
+  readonly expiresAt: number;
   /** Aborts when the client goes away or the proxy gives up on it. */
   readonly signal: LeaveSignal;
 }

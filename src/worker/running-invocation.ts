@@ -39,7 +39,7 @@ export class RunningInvocation implements Expirable {
   constructor(options: RunningOptions) {
     this.#options = options;
     const { invocation, deadlines } = options;
-    this.#deadline = deadlines.addDate(invocation.deadline, this, this.#startedAt);
+    this.#deadline = deadlines.add(invocation.expiresAt, this);
     invocation.signal.addEventListener('abort', this);
   }
 

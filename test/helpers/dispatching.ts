@@ -153,6 +153,7 @@ export function invocation(command: string, input: unknown = {}, parts: Invocati
     engineData: {},
     attempt: 1,
     deadline: Date.now() + timeoutMs,
+    expiresAt: performance.now() + timeoutMs,
     signal,
   };
 }

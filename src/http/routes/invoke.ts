@@ -135,6 +135,7 @@ function createInvoke(options: InvokeOptions, end: (call: Call, ending: Ending) 
         attempt: 1,
         traceparent: traceparentOf(headers),
         deadline: call.arrivedMs + command.invocationTimeoutMs,
+        expiresAt: call.startedAt + command.invocationTimeoutMs,
         signal: client.signal,
       });
       call.phases = outcome.phases;
