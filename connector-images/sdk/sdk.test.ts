@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { staleCopies } from '../../scripts/sync-sdk.ts';
 import { folderOf, type StartedConnector, startConnector } from '../start-connector.ts';
 import { JsonText } from './bulkhead.ts';
@@ -10,8 +10,10 @@ import { JsonText } from './bulkhead.ts';
 // Two connectors that do the same, each told in its own language; every test below runs against both.
 const node = `
 import { ConnectorError, JsonText, reply, serve } from './bulkhead.ts';
+import { existsSync } from 'node:fs';
 console.log('printed while loading');
 let goOn;
+const busyFor = (ms) => { const end = performance.now() + ms; while (performance.now() < end); };
 serve({
   version: '3.1.4',
   start: ({ config }) => { if (config.broken) throw new ConnectorError('settings.broken is set'); },
@@ -27,12 +29,15 @@ serve({
     Wait: (_input, { signal }) => new Promise((resolve) => signal.addEventListener('abort', () => resolve({ stopped: true }))),
     LookLate: (_input, context) => new Promise((resolve) => { goOn = () => resolve({ stopped: context.signal.aborted }); }),
     GoOn: () => goOn(),
+    Compute: () => { busyFor(10); return null; },
+    ComputeUntil: ({ file }) => { const end = Date.now() + 4000; while (!existsSync(file) && Date.now() < end) busyFor(1); return existsSync(file); },
   },
 });`;
 const python = `
 from bulkhead import ConnectorError, Reply, command, serve
 import os
 import threading
+import time
 print("printed while loading")
 go_on = threading.Event()
 
@@ -82,6 +87,22 @@ def LookLate(input, ctx):
 @command
 def GoOn(input, ctx):
     go_on.set()
+
+def busy_for(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+@command
+def Compute(input, ctx):
+    busy_for(0.01)
+
+@command
+def ComputeUntil(input, ctx):
+    end = time.monotonic() + 4
+    while not os.path.exists(input["file"]) and time.monotonic() < end:
+        busy_for(0.001)
+    return os.path.exists(input["file"])
 
 def start(config, secrets):
     if config.get("broken"):
@@ -138,6 +159,17 @@ describe.each(kinds)('the $kind SDK', ({ file, program, source, sdk }) => {
     const { result } = JSON.parse(connector.lines[0] ?? '');
     expect(result).toMatchObject({ protocol: 1, version: '3.1.4', commands: expect.arrayContaining([{ name: 'Echo' }, { name: 'Wait' }]) });
     expect(result.concurrency).toBeGreaterThan(1);
+  });
+
+  it('does not keep an answer for what came with it and computes for long', async () => {
+    const file = join(folder, 'go-on');
+    const invoke = (id: string, command: string): string =>
+      JSON.stringify({ jsonrpc: '2.0', id, method: 'invoke', params: { command, input: { file }, context: { invocationId: id } } });
+    const answer = (id: string): string | undefined => connector.lines.find((line) => line.includes(`"id":"${id}"`));
+    connector.send(`${invoke('quick-one', 'Compute')}\n${invoke('long-one', 'ComputeUntil')}\n`);
+    await vi.waitFor(() => expect(answer('quick-one')).toBeDefined(), { timeout: 3000 });
+    writeFileSync(file, '');
+    await vi.waitFor(() => expect(answer('long-one')).toContain('"body":true'), patient);
   });
 
   it('writes an answer in the layout that is read fastest', async () => {

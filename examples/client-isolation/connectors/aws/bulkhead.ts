@@ -8,6 +8,7 @@
  * the protocol (docs/protocol.md). A child process must not inherit stdout either: give it `stdio: ['ignore', 2, 2]`.
  */
 import { randomUUID } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
 import type { Writable } from 'node:stream';
 
 export type Handler = (input: Input, context: Context) => unknown;
@@ -250,7 +251,8 @@ interface Request {
 
 /** Answers the proxy until stdin ends, then ends the process. */
 export function serve(options: ServeOptions): void {
-  const send = batchedWriter();
+  const writer = new BatchedWriter();
+  const { send } = writer;
   const running = new Running();
   let setup: Setup = { config: {}, secrets: {} };
 
@@ -293,7 +295,7 @@ export function serve(options: ServeOptions): void {
     else if (id !== undefined) reply(() => ({}));
   };
 
-  readLines(receive, () => void finish(running));
+  readLines({ begin: () => writer.begin(), receive, end: () => void finish(running) });
   protocolOut.on('error', () => process.exit(1));
 }
 
@@ -435,24 +437,44 @@ interface Invoked {
   readonly send: (line: string) => void;
 }
 
-/** Whatever is sent within one turn of the event loop becomes one write. */
-function batchedWriter(): (line: string) => void {
-  let batch = '';
-  const flush = () => {
-    const lines = batch;
-    batch = '';
-    protocolOut.write(lines);
+/** How long, in milliseconds, an answer may wait for those of the invocations that came together with its own. */
+const batchMsMax = 1;
+
+/** Whatever is sent within one turn of the event loop becomes one write, but for what comes late in it: commands that compute run one after another. */
+class BatchedWriter {
+  #batch = '';
+  #begunAt: number | undefined;
+
+  readonly send = (line: string): void => {
+    this.begin();
+    this.#batch += line;
+    if (performance.now() - (this.#begunAt as number) >= batchMsMax) this.#flush();
   };
-  return (line) => {
-    if (batch === '') setImmediate(flush);
-    batch += line;
+
+  /** A turn begins with what it receives, or else with what it sends. */
+  begin(): void {
+    if (this.#begunAt !== undefined) return;
+    this.#begunAt = performance.now();
+    setImmediate(this.#end);
+  }
+
+  readonly #end = (): void => {
+    this.#begunAt = undefined;
+    this.#flush();
   };
+
+  #flush(): void {
+    const lines = this.#batch;
+    this.#batch = '';
+    if (lines !== '') protocolOut.write(lines);
+  }
 }
 
 /** Linear in the bytes: the chunks of a long line are put together once, when it ends. */
-function readLines(receive: (line: string) => void, end: () => void): void {
+function readLines({ begin, receive, end }: LineHandlers): void {
   let held: Buffer[] = [];
   process.stdin.on('data', (chunk: Buffer) => {
+    begin();
     let from = 0;
     for (let lf = chunk.indexOf(0x0a); lf !== -1; lf = chunk.indexOf(0x0a, from)) {
       let line: string;
@@ -465,4 +487,11 @@ function readLines(receive: (line: string) => void, end: () => void): void {
     if (from < chunk.length) held.push(chunk.subarray(from));
   });
   process.stdin.on('end', end);
+}
+
+interface LineHandlers {
+  /** Some lines follow. */
+  begin(): void;
+  receive(line: string): void;
+  end(): void;
 }
