@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto';
+import { cutTexts } from '../lib/cut-texts.ts';
 import type { InvocationId } from '../worker/invocation.ts';
 
 const drawnAtOnce = 256;
@@ -8,25 +9,16 @@ const characters = 36;
 const places = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34] as const;
 const digits = Buffer.from('0123456789abcdef');
 
-/**
- * Version 4 UUIDs. Node puts one together of twenty texts, which the engine keeps apart and walks again for each text that holds the id; cut
- * out of a text of many it is one piece. Their digits are put as bytes, in a fifth of the time that Node’s, joined, take.
- */
+/** Version 4 UUIDs. Their digits are put as bytes, of many at once, in a fifth of the time that Node’s, joined, take. */
 export function createInvocationIds(): () => InvocationId {
   const random = Buffer.allocUnsafeSlow(drawnAtOnce * randomBytes);
   const text = Buffer.alloc(drawnAtOnce * characters, '-');
-  let drawn = '';
-  let offset = 0;
-  return () => {
-    if (offset === drawn.length) {
-      randomFillSync(random);
-      for (let id = 0; id < drawnAtOnce; id += 1) putId(random, id * randomBytes, text, id * characters);
-      drawn = text.toString('latin1');
-      offset = 0;
-    }
-    offset += characters;
-    return drawn.slice(offset - characters, offset) as InvocationId;
+  const draw = (): string => {
+    randomFillSync(random);
+    for (let id = 0; id < drawnAtOnce; id += 1) putId(random, id * randomBytes, text, id * characters);
+    return text.toString('latin1');
   };
+  return cutTexts(characters, draw) as () => InvocationId;
 }
 
 /** Between the dashes that are there. */

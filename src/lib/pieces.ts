@@ -38,6 +38,31 @@ export function byteLengthOf(pieces: readonly Piece[]): number {
   return bytes;
 }
 
+/** Pieces in order, of which neighbouring texts become one, so that small messages are a single piece, however many. */
+export class JoinedPieces {
+  readonly #done: Piece[] = [];
+  #text = '';
+
+  add(piece: Piece): void {
+    if (typeof piece === 'string') this.#text += piece;
+    else {
+      this.#endText();
+      this.#done.push(piece);
+    }
+  }
+
+  /** To be called once, last. */
+  all(): readonly Piece[] {
+    this.#endText();
+    return this.#done;
+  }
+
+  #endText(): void {
+    if (this.#text !== '') this.#done.push(this.#text);
+    this.#text = '';
+  }
+}
+
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

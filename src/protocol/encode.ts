@@ -1,5 +1,5 @@
 import type { JsonText } from '../lib/json-text.ts';
-import { latin1, type Piece } from '../lib/pieces.ts';
+import { JoinedPieces, latin1, type Piece } from '../lib/pieces.ts';
 
 /** One message, ended by LF. `params` must be what JSON.stringify takes. */
 export function encodeRequest(id: string, method: 'initialize' | 'ping' | 'shutdown', params: object): Buffer {
@@ -72,24 +72,4 @@ function paramsBetween(head: string, { command, input, context, engineData }: In
   }
   joined.add(`}${tail}`);
   return joined.all();
-}
-
-/** Neighbouring texts become one, so that a small message is a single piece. */
-class JoinedPieces {
-  readonly #done: Piece[] = [];
-  #text = '';
-
-  add(piece: Piece): void {
-    if (typeof piece === 'string') {
-      this.#text += piece;
-      return;
-    }
-    this.#done.push(this.#text, piece);
-    this.#text = '';
-  }
-
-  all(): readonly Piece[] {
-    this.#done.push(this.#text);
-    return this.#done;
-  }
 }

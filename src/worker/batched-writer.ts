@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 import { giveBack } from '../lib/owned-memory.ts';
-import { byteLengthOf, bytesOf, type Piece } from '../lib/pieces.ts';
+import { byteLengthOf, bytesOf, JoinedPieces, type Piece } from '../lib/pieces.ts';
 
 /** Above this many bytes a batch of texts and buffers is written with writev; below, copying it together is cheaper. */
 const concatBytesMax = 32 * 1024;
@@ -13,9 +13,7 @@ const concatBytesMax = 32 * 1024;
 export class BatchedWriter {
   readonly #stream: Writable;
   readonly #queueBytesMax: number;
-  /** What is collected: pieces, and behind them texts that are one so far. Nearly always all are texts. */
-  #pieces: Piece[] = [];
-  #text = '';
+  #batch = new JoinedPieces();
   #batchBytes = 0;
   #batchMessages = 0;
   #isBusy = false;
@@ -37,7 +35,7 @@ export class BatchedWriter {
 
   /** One message, whose pieces become the writer’s own. `alone`: no other is on its way. */
   write(pieces: readonly Piece[], company: 'alone' | 'among others'): void {
-    for (const piece of pieces) this.#add(piece);
+    for (const piece of pieces) this.#batch.add(piece);
     this.#batchBytes += byteLengthOf(pieces);
     this.#batchMessages += 1;
     if (company === 'alone' && !this.#isBusy) this.#flush();
@@ -49,16 +47,6 @@ export class BatchedWriter {
     this.#stream.end();
   }
 
-  #add(piece: Piece): void {
-    if (typeof piece === 'string') {
-      this.#text += piece;
-      return;
-    }
-    if (this.#text !== '') this.#pieces.push(this.#text);
-    this.#text = '';
-    this.#pieces.push(piece);
-  }
-
   #endTurn(): void {
     // What was not busy and had to collect even one message has sent another before it.
     this.#isBusy = this.#batchMessages > 1 || !this.#isBusy;
@@ -66,20 +54,16 @@ export class BatchedWriter {
   }
 
   #flush(): void {
-    const pieces = this.#pieces;
-    const text = this.#text;
+    if (this.#batchMessages === 0) return;
+    const pieces = this.#batch.all();
     const bytes = this.#batchBytes;
-    this.#text = '';
+    this.#batch = new JoinedPieces();
     this.#batchBytes = 0;
     this.#batchMessages = 0;
-    if (pieces.length === 0) {
-      if (text !== '' && this.#stream.writable) this.#stream.write(text, 'latin1');
-      return;
-    }
-    this.#pieces = [];
     if (!this.#stream.writable) return;
-    if (text !== '') pieces.push(text);
-    if (bytes <= concatBytesMax) this.#stream.write(Buffer.concat(pieces.map(bytesOf), bytes));
+    const [only = ''] = pieces;
+    if (pieces.length === 1 && typeof only === 'string') this.#stream.write(only, 'latin1');
+    else if (bytes <= concatBytesMax) this.#stream.write(Buffer.concat(pieces.map(bytesOf), bytes));
     else this.#writeTogether(pieces);
   }
 

@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto';
+import { cutTexts } from '../lib/cut-texts.ts';
 import { decimalAt } from '../lib/decimal.ts';
 
 const idBytes = 12;
@@ -21,15 +22,9 @@ export interface RequestId {
  */
 export function createIdSource(): (slot: number) => RequestId {
   const bytes = Buffer.allocUnsafeSlow(drawnAtOnce * idBytes);
-  let drawn = '';
-  let offset = 0;
+  const next = cutTexts(randomCharacters, () => randomFillSync(bytes).toString('base64url'));
   return (slot) => {
-    if (offset === drawn.length) {
-      drawn = randomFillSync(bytes).toString('base64url');
-      offset = 0;
-    }
-    offset += randomCharacters;
-    const random = drawn.slice(offset - randomCharacters, offset);
+    const random = next();
     return { text: random + slot, random };
   };
 }
