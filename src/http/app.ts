@@ -33,7 +33,7 @@ export function createApp(options: AppOptions): App {
     handle(incoming, outgoing) {
       const path = incoming.method === 'POST' ? commandPathOf(incoming.url ?? '/') : undefined;
       if (path === undefined) void rest(incoming, outgoing);
-      else void invoke(incoming, outgoing, path);
+      else invoke(incoming, outgoing, path);
     },
     [Symbol.dispose]: () => deadlines[Symbol.dispose](),
   };

@@ -37,7 +37,7 @@ export function readInput({ bytes: body, scan: begun }: ReceivedBody, rules: Inp
   const input = cutMembers(text, scan, isEngineKey);
   checkParameters(text, scan.members, input, rules.parameters);
   const engineData = rules.context.length === 0 ? noEngineData : engineDataOf(text, scan, rules.context);
-  checkSize(input.length + bytesIn(engineData), rules.messageBytesMax);
+  checkSize(input, engineData, rules.messageBytesMax);
   return { input, engineData };
 }
 
@@ -75,7 +75,7 @@ function checkParameters(text: Piece, members: readonly Member[], input: JsonTex
 
 /** Without the engine’s; of a name that occurs twice the last, which is what counts. */
 function parametersOf(members: readonly Member[]): readonly Member[] {
-  const given = members.some(({ key }) => isEngineKey(key)) ? members.filter(({ key }) => !isEngineKey(key)) : members;
+  const given = members.filter(({ key }) => !isEngineKey(key));
   return repeatsKey(members) ? [...new Map(given.map((member) => [member.key, member])).values()] : given;
 }
 
@@ -101,11 +101,8 @@ function engineDataOf(text: Piece, { members, hasLineBreak }: ScannedJson, conte
   return engineData;
 }
 
-function bytesIn(engineData: EngineData): number {
-  return engineData === noEngineData ? 0 : Object.values(engineData).reduce((sum, text: JsonText) => sum + text.length, 0);
-}
-
-function checkSize(bytes: number, messageBytesMax: number): void {
+function checkSize(input: JsonText, engineData: EngineData, messageBytesMax: number): void {
+  const bytes = Object.values(engineData).reduce((sum, text: JsonText) => sum + text.length, input.length);
   if (bytes <= messageBytesMax) return;
   throw new ProxyError(
     'payload_too_large',

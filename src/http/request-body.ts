@@ -33,17 +33,13 @@ export interface ReceivedBody {
   readonly scan?: GrowingScan | undefined;
 }
 
-/** Throws `payload_too_large` where a request says itself that it is. */
-export function checkDeclaredSize({ headers, limits }: BodyOptions): void {
-  if (declaredBytes(headers) > limits.bodyBytesMax) throw tooLarge(limits);
-}
-
 /**
  * A whole body that came with its headers, as nearly every small one does: then there is nothing to wait for, with four listeners and a
- * deadline. Undefined where it did not, or there is none.
+ * deadline. Undefined where it did not, or there is none. Throws `payload_too_large` where the request says itself that it is.
  */
-export function takeBody({ incoming, headers }: BodyOptions): ReceivedBody | undefined {
+export function takeBody({ incoming, headers, limits }: BodyOptions): ReceivedBody | undefined {
   const declared = declaredBytes(headers);
+  if (declared > limits.bodyBytesMax) throw tooLarge(limits);
   const bytes = declared > 0 && incoming.readableLength === declared ? (incoming.read() as Buffer | null) : null;
   return bytes === null ? undefined : { bytes };
 }

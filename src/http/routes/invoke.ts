@@ -16,7 +16,7 @@ import { type Ending, errorEnding, outcomeEnding, unauthorizedAnswer } from '../
 import { createInvocationIds } from '../invocation-id.ts';
 import { readInput } from '../invocation-input.ts';
 import { auditInvocation, createInvocationLog, type InvocationRecord } from '../invocation-log.ts';
-import { checkDeclaredSize, receiveBody, takeBody } from '../request-body.ts';
+import { receiveBody, takeBody } from '../request-body.ts';
 import { type RequestHeaders, readHeaders } from '../request-headers.ts';
 import type { CommandPath } from '../request-path.ts';
 
@@ -120,7 +120,6 @@ function createInvoke(options: InvokeOptions, end: (call: Call, ending: Ending) 
       const command = admissions.admit(call);
       client = admissions.enter(call);
       const bodyOptions = { incoming, headers, outgoing, limits: server, scanOptions: command.rules, deadlines };
-      checkDeclaredSize(bodyOptions);
       // Node tells of a request amid the chunk that its headers end in; by the next microtask it has taken what of its body is in that chunk.
       await undefined;
       const body = takeBody(bodyOptions) ?? (await receiveBody(bodyOptions));
