@@ -437,8 +437,11 @@ interface Invoked {
   readonly send: (line: string) => void;
 }
 
-/** How long, in milliseconds, an answer may wait for those of the invocations that came together with its own. */
-const batchMsMax = 1;
+/**
+ * How long, in milliseconds, an answer may wait for those of the invocations that came together with its own. Commands that take
+ * microseconds share a write, as each one costs some of those; what takes longer has the proxy work on one answer while it makes the next.
+ */
+const batchMsMax = 0.05;
 
 /** Whatever is sent within one turn of the event loop becomes one write, but for what comes late in it: commands that compute run one after another. */
 class BatchedWriter {
