@@ -8,7 +8,6 @@
  * the protocol (docs/protocol.md). A child process must not inherit stdout either: give it `stdio: ['ignore', 2, 2]`.
  */
 import { randomUUID } from 'node:crypto';
-import { performance } from 'node:perf_hooks';
 import type { Writable } from 'node:stream';
 
 export type Handler = (input: Input, context: Context) => unknown;
@@ -251,8 +250,8 @@ interface Request {
 
 /** Answers the proxy until stdin ends, then ends the process. */
 export function serve(options: ServeOptions): void {
-  const writer = new BatchedWriter();
-  const { send } = writer;
+  // Each answer at once: the proxy works on the first of those that come together while the next are made.
+  const send = (line: string): void => void protocolOut.write(line);
   const running = new Running();
   let setup: Setup = { config: {}, secrets: {} };
 
@@ -295,7 +294,7 @@ export function serve(options: ServeOptions): void {
     else if (id !== undefined) reply(() => ({}));
   };
 
-  readLines({ begin: () => writer.begin(), receive, end: () => void finish(running) });
+  readLines({ receive, end: () => void finish(running) });
   protocolOut.on('error', () => process.exit(1));
 }
 
@@ -359,8 +358,8 @@ async function finish(running: Running): Promise<void> {
   const end = Date.now() + drainTimeoutMs;
   while (running.all.length > 0 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
   for (const cancellation of running.all) cancellation.cancel(new Error('stdin ended'));
-  // Two turns: the last answers are in the batch of this one.
-  setImmediate(() => setImmediate(() => protocolOut.end(() => process.exit(0))));
+  // A turn for what was cancelled to answer.
+  setImmediate(() => protocolOut.end(() => process.exit(0)));
 }
 
 /** At once where `work` gives a value, later where it gives a promise. */
@@ -437,47 +436,10 @@ interface Invoked {
   readonly send: (line: string) => void;
 }
 
-/**
- * How long, in milliseconds, an answer may wait for those of the invocations that came together with its own. Commands that take
- * microseconds share a write, as each one costs some of those; what takes longer has the proxy work on one answer while it makes the next.
- */
-const batchMsMax = 0.05;
-
-/** Whatever is sent within one turn of the event loop becomes one write, but for what comes late in it: commands that compute run one after another. */
-class BatchedWriter {
-  #batch = '';
-  #begunAt: number | undefined;
-
-  readonly send = (line: string): void => {
-    this.begin();
-    this.#batch += line;
-    if (performance.now() - (this.#begunAt as number) >= batchMsMax) this.#flush();
-  };
-
-  /** A turn begins with what it receives, or else with what it sends. */
-  begin(): void {
-    if (this.#begunAt !== undefined) return;
-    this.#begunAt = performance.now();
-    setImmediate(this.#end);
-  }
-
-  readonly #end = (): void => {
-    this.#begunAt = undefined;
-    this.#flush();
-  };
-
-  #flush(): void {
-    const lines = this.#batch;
-    this.#batch = '';
-    if (lines !== '') protocolOut.write(lines);
-  }
-}
-
 /** Linear in the bytes: the chunks of a long line are put together once, when it ends. */
-function readLines({ begin, receive, end }: LineHandlers): void {
+function readLines({ receive, end }: LineHandlers): void {
   let held: Buffer[] = [];
   process.stdin.on('data', (chunk: Buffer) => {
-    begin();
     let from = 0;
     for (let lf = chunk.indexOf(0x0a); lf !== -1; lf = chunk.indexOf(0x0a, from)) {
       let line: string;
@@ -493,8 +455,6 @@ function readLines({ begin, receive, end }: LineHandlers): void {
 }
 
 interface LineHandlers {
-  /** Some lines follow. */
-  begin(): void;
   receive(line: string): void;
   end(): void;
 }
