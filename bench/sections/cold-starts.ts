@@ -70,8 +70,10 @@ async function firstByteFrom(runner: Runner, folder: string, network: NetworkPol
   const policy = { sandbox: 'enforced', network, limits, environment: {} } as const;
   const spec = { connector: 'bench' as ConnectorName, policy, source: { type: 'folder', folder, command } as const, onNotice: () => {} };
   await sleep(pauseMs);
+  // The caller’s, like what bubblewrap by hand is spawned with.
+  const signal = AbortSignal.timeout(startTimeoutMs);
   const began = performance.now();
-  const process = await runner.start(spec, AbortSignal.timeout(startTimeoutMs));
+  const process = await runner.start(spec, signal);
   await once(process.stdout, 'data');
   const startMs = performance.now() - began;
   process.kill();

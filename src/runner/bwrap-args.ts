@@ -1,7 +1,7 @@
 import type { ResourceLimits } from '../sandbox/policy.ts';
 import type { FilterArchitecture } from '../sandbox/syscalls.ts';
 import { connectorScript, nodeScript, perlScript } from './bwrap-script.ts';
-import { inside, type SandboxPlan } from './sandbox-plan.ts';
+import { inside, type MachinePath, type SandboxPlan } from './sandbox-plan.ts';
 
 /** A word of bwrap’s arguments, or content that it reads from a descriptor whose number takes the word’s place. */
 export type BwrapWord = string | { readonly content: string | Uint8Array } | { readonly type: 'status' };
@@ -23,8 +23,8 @@ export function bwrapArguments(plan: SandboxPlan, architecture: FilterArchitectu
     ...namespaces(plan),
     ...machineFiles(plan),
     ...networkFiles(plan),
-    ...userFiles(),
-    ...deviceFolder(),
+    ...userFiles,
+    ...deviceFolder,
     ...scratchFolders(plan.policy.limits),
     ...connectorFolders(plan),
     ...programs(plan, architecture, isLimited),
@@ -60,9 +60,13 @@ function helperCapabilities({ network }: SandboxPlan): readonly string[] {
 function machineFiles({ machine }: SandboxPlan): readonly BwrapWord[] {
   return [
     ...['--ro-bind', '/usr', '/usr'],
-    ...machine.rootEntries.flatMap(({ path, link }) => (link === undefined ? ['--ro-bind', path, path] : ['--symlink', link, path])),
-    ...machine.systemPaths.flatMap((path) => ['--ro-bind-try', path, path]),
+    ...machine.rootEntries.flatMap((entry) => show('--ro-bind', entry)),
+    ...machine.systemPaths.flatMap((entry) => show('--ro-bind-try', entry)),
   ];
+}
+
+function show(bind: '--ro-bind' | '--ro-bind-try', { path, link }: MachinePath): readonly BwrapWord[] {
+  return link === undefined ? [bind, path, path] : ['--symlink', link, path];
 }
 
 function networkFiles({ network }: SandboxPlan): readonly BwrapWord[] {
@@ -75,24 +79,6 @@ function networkFiles({ network }: SandboxPlan): readonly BwrapWord[] {
     // Answered by the gateway’s responder where there is one; else refused at once.
     ...file('/etc/resolv.conf', 'nameserver 127.0.0.1\noptions timeout:5 attempts:1\n'),
     ...file('/etc/nsswitch.conf', 'passwd: files\ngroup: files\nhosts: files dns\n'),
-  ];
-}
-
-function userFiles(): readonly BwrapWord[] {
-  return [
-    ...file('/etc/passwd', `connector:x:${insideUser}:${insideUser}::/tmp:/usr/sbin/nologin\n`),
-    ...file('/etc/group', `connector:x:${insideUser}:\n`),
-  ];
-}
-
-/** By hand: bwrap’s --dev brings terminals, and a second user namespace (see `namespaces`). */
-function deviceFolder(): readonly BwrapWord[] {
-  return [
-    ...['--size', String(deviceFolderBytesMax), '--tmpfs', '/dev'],
-    ...devices.flatMap((name) => ['--dev-bind', `/dev/${name}`, `/dev/${name}`]),
-    ...['--symlink', '/proc/self/fd', '/dev/fd'],
-    ...['stdin', 'stdout', 'stderr'].flatMap((name, number) => ['--symlink', `/proc/self/fd/${number}`, `/dev/${name}`]),
-    ...['--proc', '/proc'],
   ];
 }
 
@@ -122,3 +108,17 @@ function programs(plan: SandboxPlan, architecture: FilterArchitecture, isLimited
 function file(path: string, content: string): readonly BwrapWord[] {
   return ['--perms', '0444', '--file', { content }, path];
 }
+
+const userFiles: readonly BwrapWord[] = [
+  ...file('/etc/passwd', `connector:x:${insideUser}:${insideUser}::/tmp:/usr/sbin/nologin\n`),
+  ...file('/etc/group', `connector:x:${insideUser}:\n`),
+];
+
+/** By hand: bwrap’s --dev brings terminals, and a second user namespace (see `namespaces`). */
+const deviceFolder: readonly BwrapWord[] = [
+  ...['--size', String(deviceFolderBytesMax), '--tmpfs', '/dev'],
+  ...devices.flatMap((name) => ['--dev-bind', `/dev/${name}`, `/dev/${name}`]),
+  ...['--symlink', '/proc/self/fd', '/dev/fd'],
+  ...['stdin', 'stdout', 'stderr'].flatMap((name, number) => ['--symlink', `/proc/self/fd/${number}`, `/dev/${name}`]),
+  ...['--proc', '/proc'],
+];

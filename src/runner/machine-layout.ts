@@ -1,5 +1,5 @@
-import { existsSync, lstatSync, readdirSync, readlinkSync } from 'node:fs';
-import type { MachineLayout } from './sandbox-plan.ts';
+import { existsSync, lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
+import type { MachineLayout, MachinePath } from './sandbox-plan.ts';
 
 const rootEntries = ['/bin', '/sbin', '/lib', '/lib64', '/lib32', '/libx32'] as const;
 
@@ -11,7 +11,7 @@ const systemPaths = [
   '/etc/ssl/openssl.cnf',
   '/etc/pki/tls/certs',
   '/etc/pki/ca-trust/extracted',
-  '/etc/ca-certificates',
+  '/etc/ca-certificates/extracted',
   '/etc/crypto-policies',
   '/etc/localtime',
   '/etc/mime.types',
@@ -32,7 +32,15 @@ export function findMachineLayout(nodePath: string): MachineLayout {
       ...readdirSync('/etc')
         .filter((name) => jvmSettings.test(name))
         .map((name) => `/etc/${name}`),
-    ].filter((path) => existsSync(path)),
+    ]
+      .filter((path) => existsSync(path))
+      .map(systemPath),
     nodePath,
   };
+}
+
+/** The time zone, usually, which is a link into /usr: that of the proxy’s start, as it is for the proxy itself. */
+function systemPath(path: string): MachinePath {
+  const real = realpathSync(path);
+  return real.startsWith('/usr/') && lstatSync(path).isSymbolicLink() ? { path, link: real } : { path };
 }

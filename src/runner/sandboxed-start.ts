@@ -38,7 +38,9 @@ export async function startSandboxed(host: SubprocessHost, spec: ProcessSpec, si
   }
 }
 
+/** Undefined: nothing inside leads to a gateway. */
 function openSession({ egress }: SubprocessHost, { connector, policy, onNotice, invocations }: ProcessSpec): EgressSession | undefined {
+  if (policy.network.type === 'none' || policy.network.type === 'unsafe-host') return undefined;
   return egress?.open({
     connector,
     network: policy.network,

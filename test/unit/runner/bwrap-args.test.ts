@@ -49,7 +49,7 @@ const plan: SandboxPlan = {
   readOnlyBinds: [],
   machine: {
     rootEntries: [{ path: '/bin', link: 'usr/bin' }, { path: '/lib' }],
-    systemPaths: ['/etc/ssl/certs'],
+    systemPaths: [{ path: '/etc/ssl/certs' }, { path: '/etc/localtime', link: '/usr/share/zoneinfo/Etc/UTC' }],
     nodePath: '/opt/node/bin/node',
   },
   network: noNetwork,
@@ -79,7 +79,8 @@ describe('what every sandbox has', () => {
     ['namespaces of its own', '--unshare-all --unshare-user --die-with-parent --new-session --cap-drop ALL --uid 65534 --gid 65534'],
     [
       'the machine’s programs, read-only',
-      '--ro-bind /usr /usr --symlink usr/bin /bin --ro-bind /lib /lib --ro-bind-try /etc/ssl/certs /etc/ssl/certs',
+      '--ro-bind /usr /usr --symlink usr/bin /bin --ro-bind /lib /lib --ro-bind-try /etc/ssl/certs /etc/ssl/certs ' +
+        '--symlink /usr/share/zoneinfo/Etc/UTC /etc/localtime',
     ],
     ['its own code, read-only', '--ro-bind /srv/demo /app'],
     ['a device folder without terminals', '--size 65536 --tmpfs /dev --dev-bind /dev/null /dev/null'],
