@@ -21,8 +21,8 @@ type Line = string | PutLine;
 
 /**
  * Lines as batches: the first line after a pause is written at the end of its turn of the event loop, and those that follow it closely
- * every ten milliseconds. Node writes to files and pipes at once and waits for it; to write each turn’s lines took a seventh of all that an
- * invocation costs. What is not written yet is written when the process ends, but for one that is killed.
+ * every ten milliseconds: to write each turn’s lines took a seventh of all that an invocation costs. What is not written yet is written when
+ * the process ends, but for one that is killed.
  */
 export function batched(stream: TerminalStream): LogDestination {
   const sink = lineSink(stream);
@@ -30,31 +30,35 @@ export function batched(stream: TerminalStream): LogDestination {
   let chars = 0;
   let isCollecting = false;
   let timer: NodeJS.Timeout | undefined;
-  const flush = (): void => {
+  const flush = (write: LineSink['write']): void => {
     if (batch.length === 0) return;
     const lines = batch;
     batch = [];
     chars = 0;
-    writeLines(sink, lines);
+    writeLines(write, lines);
   };
+  const flushInTime = (): void => flush((bytes) => sink.write(bytes));
   const wake = (): void => {
     isCollecting = batch.length > 0;
     if (!isCollecting) return;
-    flush();
+    flushInTime();
     // One timer, begun again: Node makes a list for each duration that none waits for yet, and drops it when the last one has come. It keeps
     // no process alive, for what is not written yet is written at its end.
     if (timer === undefined) timer = setTimeout(wake, lingerMs).unref();
     else timer.refresh();
   };
   const add = (line: Line, length: number): void => {
-    if (chars + length > batchCharsMax || batch.length >= batchLinesMax) flush();
+    if (chars + length > batchCharsMax || batch.length >= batchLinesMax) flushInTime();
     batch.push(line);
     chars += length;
     if (isCollecting) return;
     isCollecting = true;
     setImmediate(wake);
   };
-  flushes.add(flush);
+  lastFlushes.add(() => {
+    flush((bytes) => sink.writeNow(bytes));
+    sink.writeNow(Buffer.of());
+  });
   return { write: (line) => add(line, line.length), writeLater: (line) => add(line, 0) };
 }
 
@@ -63,24 +67,24 @@ const pieceBytes = 128 * 1024;
 /** Of all destinations: one at a time is written. */
 const piece = Buffer.allocUnsafeSlow(pieceBytes);
 
-function writeLines(sink: LineSink, lines: readonly Line[]): void {
+function writeLines(write: LineSink['write'], lines: readonly Line[]): void {
   let used = 0;
   const end = (): void => {
-    if (used > 0) sink(piece.subarray(0, used));
+    if (used > 0) write(piece.subarray(0, used));
     used = 0;
   };
   for (const line of lines) {
     const bytesMax = typeof line === 'string' ? 3 * line.length : laterBytesMax;
     if (used + bytesMax > pieceBytes) end();
     if (typeof line !== 'string') used = line(piece, used);
-    else if (bytesMax > pieceBytes) sink(Buffer.from(line));
+    else if (bytesMax > pieceBytes) write(Buffer.from(line));
     else used += piece.write(line, used);
   }
   end();
 }
 
 /** Of all destinations: each lives as long as the process. */
-const flushes = new Set<() => void>();
+const lastFlushes = new Set<() => void>();
 process.on('exit', () => {
-  for (const flush of flushes) flush();
+  for (const flush of lastFlushes) flush();
 });

@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { waitingBytesMax } from '../../../src/cli/file-lines.ts';
 
 const module = new URL('../../../src/cli/log-destination.ts', import.meta.url).href;
 
@@ -62,7 +63,7 @@ test('lines that a file does not take are counted, and told of once it takes som
     const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
     expect(lines.slice(0, 4).map((one) => one.length)).toEqual([998, 998, 998, 998]);
     expect(lines[4]?.length).toBeLessThan(998);
-    expect(JSON.parse(lines[5] ?? '')).toMatchObject({ level: 'warn', code: 'EFBIG', lines: 7 });
+    expect(JSON.parse(lines[5] ?? '')).toMatchObject({ level: 'warn', cause: 'EFBIG', lines: 7 });
     expect(lines.slice(6)).toEqual(['{"text":"again"}', '{"text":"and again"}']);
   } finally {
     closeSync(log);
@@ -81,6 +82,28 @@ test('a file is appended to where it is opened so, and takes lines in their orde
     for (let count = 0; count < 2; count += 1) await run('sh', ['-c', `${node} ${args.join(' ')} 2>>${join(folder, 'log')}`]);
     expect(readFileSync(join(folder, 'log'), 'utf8')).toBe('{"text":0}\n{"text":1}\n{"text":2}\n'.repeat(2));
   } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('nothing is lost of more than may wait, nor of what waits when the process is ended', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bulkhead-log-'));
+  const file = join(folder, 'log');
+  const log = openSync(file, 'w');
+  try {
+    // Without a turn in between no write comes back; the last lines of all have never been begun.
+    const body = `await turn(); for (let count = 0; count < 30_000; count += 1) line('x'.repeat(90) + String(count).padStart(5, '0'));
+      if (process.argv[1] === 'exit') process.exit();`;
+    for (const end of ['exit', 'by itself']) {
+      const child = spawn(process.execPath, [...program(body), end], { stdio: ['ignore', 'ignore', log] });
+      expect(await once(child, 'exit')).toEqual([0, null]);
+    }
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+    const expected = Array.from({ length: 30_000 }, (_, count) => `{"text":"${'x'.repeat(90)}${String(count).padStart(5, '0')}"}`);
+    expect(30_000 * `${expected[0]}\n`.length).toBeGreaterThan(2 * waitingBytesMax);
+    expect(lines.toSorted()).toEqual(expected.flatMap((line) => [line, line]));
+  } finally {
+    closeSync(log);
     rmSync(folder, { recursive: true });
   }
 });
