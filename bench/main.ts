@@ -37,7 +37,7 @@ const sections = {
 } as const;
 type SectionName = keyof typeof sections;
 
-const defaultRounds = 7;
+const defaultRounds = 4;
 
 const { values } = parseArgs({
   options: {
@@ -56,7 +56,7 @@ async function main(): Promise<number> {
   const { name: loadName, run } = findLoadGenerator();
   using world = createWorld();
   const rounds = Number(values.rounds ?? (values.quick ? 1 : defaultRounds));
-  const [longRounds, fewRounds] = [Math.ceil(rounds / 2), Math.ceil(rounds / 4)];
+  const [longRounds, fewRounds] = values.quick ? [1, 1] : [Math.ceil(rounds / 2) + 1, Math.ceil(rounds / 4) + 1];
   const note = (text: string): void => void notes.push(text);
   const scene: Scene = { world, load: run, results, rounds, longRounds, fewRounds, seconds: 1, isQuick: values.quick, note };
   for (const name of chosenSections()) {
