@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { EgressSession } from '../egress/gateway.ts';
-import { type BindRequest, checkBind, checkReadOnlyPath } from './bind-source.ts';
+import { type BindRequest, checkBind, checkCode, checkReadOnlyPath } from './bind-source.ts';
 import { type StartedSandbox, startSandbox } from './bwrap-start.ts';
 import { type CarriedBinds, createCarriedBinds } from './carried-binds.ts';
 import { breachOfExit, type LimitBreach } from './limit-breach.ts';
@@ -59,9 +59,9 @@ async function makePlan(
   const { user } = host;
   const folder = folderOf(spec);
   const check = { user, containedIn: folder } as const;
-  const [realFolder, support, dataFolder, readOnlyBinds] = await Promise.all([
-    checkBind({ ...check, what: `The folder of connector ${connector}`, path: folder, access: 'read' }),
-    supportBinds(spec, check),
+  const realFolder = checkCode({ ...check, what: `The folder of connector ${connector}`, path: folder, access: 'read' });
+  const support = supportBinds(spec, check);
+  const [dataFolder, readOnlyBinds] = await Promise.all([
     policy.dataFolder === undefined
       ? undefined
       : checkBind({ ...check, what: `The data folder of connector ${connector}`, path: policy.dataFolder, access: 'write' }),
@@ -82,10 +82,10 @@ async function makePlan(
   };
 }
 
-async function supportBinds({ source, connector }: ProcessSpec, check: Pick<BindRequest, 'user' | 'containedIn'>) {
+function supportBinds({ source, connector }: ProcessSpec, check: Pick<BindRequest, 'user' | 'containedIn'>) {
   if (source.type !== 'folder' || source.support === undefined) return [];
   const { source: path, target } = source.support;
-  const checked = await checkBind({ ...check, what: `Bulkhead’s own part of connector ${connector}`, path, access: 'read' });
+  const checked = checkCode({ ...check, what: `Bulkhead’s own part of connector ${connector}`, path, access: 'read' });
   return [{ ...checked, target }];
 }
 

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { checkBind, checkReadOnlyPath, isWithin } from '../../../src/runner/bind-source.ts';
+import { checkBind, checkCode, checkReadOnlyPath, isWithin } from '../../../src/runner/bind-source.ts';
 import { findSandboxUser, type SandboxUser } from '../../../src/runner/sandbox-user.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'bulkhead-binds-'));
@@ -20,10 +20,16 @@ chmodSync(join(root, 'private'), 0o600);
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const stranger: SandboxUser = { name: 'somebody', uid: 4321, gid: 4321 };
-const check = (path: string, options: Partial<Parameters<typeof checkBind>[0]> = {}) =>
-  checkBind({ what: 'The folder of connector x', path, containedIn: folder, access: 'read', user: stranger, ...options });
+type Check = typeof checkBind;
+const ways: readonly [string, Check][] = [
+  ['by the thread pool', checkBind],
+  ['at once', async (request) => checkCode(request)],
+];
 
-describe('a path to be mounted', () => {
+describe.each(ways)('a path to be mounted, looked at %s', (_way, look) => {
+  const check = (path: string, options: Partial<Parameters<Check>[0]> = {}) =>
+    look({ what: 'The folder of connector x', path, containedIn: folder, access: 'read', user: stranger, ...options });
+
   it('is given as its real path', async () => {
     expect(await check(folder)).toEqual({ source: folder, isFolder: true, isBehindClosedFolder: false });
     expect(await check(join(folder, 'near'))).toMatchObject({ source: join(folder, 'data') });
