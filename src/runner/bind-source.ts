@@ -39,9 +39,10 @@ export interface CheckedBind {
  */
 export async function checkBind(request: BindRequest): Promise<CheckedBind> {
   requireAbsolute(request);
-  // Both at once: each looks in the thread pool, and comes back with a turn of the loop.
-  const [real, found] = await Promise.all([realpath(request.path), stat(request.path)]).catch((error) => unreadable(request, error));
-  return judge(request, real, found);
+  const fail = (error: NodeJS.ErrnoException) => unreadable(request, error);
+  const real = await realpath(request.path).catch(fail);
+  // Not of the path: a link in it may lead elsewhere by now.
+  return judge(request, real, await stat(real).catch(fail));
 }
 
 /**
@@ -53,7 +54,8 @@ export function checkCode(request: BindRequest): CheckedBind {
   requireAbsolute(request);
   const look = () => {
     try {
-      return [realpathSync.native(request.path), statSync(request.path)] as const;
+      const real = realpathSync.native(request.path);
+      return [real, statSync(real)] as const;
     } catch (error) {
       return unreadable(request, error as NodeJS.ErrnoException);
     }
@@ -82,7 +84,7 @@ function judge(request: BindRequest, real: string, found: Stats): CheckedBind {
       `is a symbolic link that leaves the connector’s folder, to ${real}; put the files into the folder, or name the real path in the config.`,
     );
   }
-  if (real === '/' || refusedTrees.some((tree) => `${real}/`.startsWith(`${tree}/`)))
+  if (real === '/' || refusedTrees.some((tree) => isWithin(real, tree)))
     refuse(request, 'is never given to a connector: it holds the machine’s own interfaces.');
   if (!isFileOrFolder(found.mode)) refuse(request, 'is neither a file nor a folder; sockets and devices are never given to a connector.');
   checkRights(request, real, found);

@@ -1,5 +1,6 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -67,6 +68,36 @@ describe.each(ways)('a path to be mounted, looked at %s', (_way, look) => {
     await once(server, 'listening');
     await expect(check(path)).rejects.toThrow(/neither a file nor a folder/);
     server.close();
+  });
+
+  it('is never a socket, however quickly somebody puts a link to one in the place of a link to a folder', async () => {
+    const [socket, link] = [join(folder, 'inner-socket'), join(folder, 'flips')];
+    await using server = createServer().listen(socket);
+    await once(server, 'listening');
+    const flip = `const { renameSync, symlinkSync } = require('node:fs');
+      for (;;) for (const to of ['data', 'inner-socket']) { symlinkSync(to, '${link}.next'); renameSync('${link}.next', '${link}'); }`;
+    const attacker = spawn(process.execPath, ['--eval', flip]);
+    try {
+      await expect.poll(() => existsSync(link)).toBe(true);
+      const seen = { folder: 0, refused: 0 };
+      for (const end = Date.now() + 5_000; Date.now() < end && (seen.folder < 200 || seen.refused < 200); ) {
+        const source = await check(link).then(
+          (bind) => bind.source,
+          ({ message }: Error) => message,
+        );
+        if (source === join(folder, 'data')) seen.folder += 1;
+        else {
+          expect(source).toMatch(/neither a file nor a folder/);
+          seen.refused += 1;
+        }
+      }
+      expect(Math.min(seen.folder, seen.refused)).toBeGreaterThan(0);
+    } finally {
+      attacker.kill('SIGKILL');
+      await once(attacker, 'exit');
+      rmSync(link, { force: true });
+      rmSync(`${link}.next`, { force: true });
+    }
   });
 
   it('may be anything its user can reach when the proxy’s own rights count', async () => {
