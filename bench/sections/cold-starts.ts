@@ -72,7 +72,7 @@ async function firstByteFrom(runner: Runner, folder: string, network: NetworkPol
   const policy = { sandbox: 'enforced', network, limits, environment: {} } as const;
   const spec = { connector: 'bench' as ConnectorName, policy, source: { type: 'folder', folder, command } as const, onNotice: () => {} };
   await sleep(pauseMs);
-  // The caller’s, like what bubblewrap by hand is spawned with.
+  // A start is given its caller’s; to make one is a third of a millisecond that is not its own.
   const signal = AbortSignal.timeout(startTimeoutMs);
   const began = performance.now();
   const process = await runner.start(spec, signal);

@@ -294,7 +294,7 @@ export function serve(options: ServeOptions): void {
     else if (id !== undefined) reply(() => ({}));
   };
 
-  readLines({ receive, end: () => void finish(running) });
+  readLines(receive, () => void finish(running));
   protocolOut.on('error', () => process.exit(1));
 }
 
@@ -437,7 +437,7 @@ interface Invoked {
 }
 
 /** Linear in the bytes: the chunks of a long line are put together once, when it ends. */
-function readLines({ receive, end }: LineHandlers): void {
+function readLines(receive: (line: string) => void, end: () => void): void {
   let held: Buffer[] = [];
   process.stdin.on('data', (chunk: Buffer) => {
     let from = 0;
@@ -452,9 +452,4 @@ function readLines({ receive, end }: LineHandlers): void {
     if (from < chunk.length) held.push(chunk.subarray(from));
   });
   process.stdin.on('end', end);
-}
-
-interface LineHandlers {
-  receive(line: string): void;
-  end(): void;
 }

@@ -42,14 +42,14 @@ export class FileLines {
   writeNow(lines: Buffer): void {
     const waiting = this.#filling.subarray(0, this.#filled);
     this.#filled = 0;
-    for (const part of [waiting, lines]) if (part.length > 0) this.#lose(this.#mayGoOn() ? this.#takeNow(part) : part);
+    for (const part of [waiting, lines]) if (part.length > 0) this.#lose(this.#tellOfLost() ? this.#takeNow(part) : part);
   }
 
   #begin(): void {
     const lines = this.#filling.subarray(0, this.#filled);
     [this.#filling, this.#writing] = [this.#writing, this.#filling];
     this.#filled = 0;
-    if (this.#mayGoOn()) this.#goOn(lines);
+    if (this.#tellOfLost()) this.#goOn(lines);
     else this.#lose(lines);
   }
 
@@ -88,8 +88,8 @@ export class FileLines {
     for (let at = lines.indexOf(lineFeed); at !== -1; at = lines.indexOf(lineFeed, at + 1)) this.#lost += 1;
   }
 
-  /** Whether nothing is lost, or that could be told. */
-  #mayGoOn(): boolean {
+  /** False when lines are lost and the file does not even take that. */
+  #tellOfLost(): boolean {
     if (this.#lost === 0) return true;
     const text = lineText('warn', { cause: this.#cause, lines: this.#lost }, 'log lines could not be written and are lost');
     if (this.#takeNow(Buffer.from(this.#isCut ? `\n${text}` : text)).length > 0) return false;

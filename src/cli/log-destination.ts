@@ -57,6 +57,7 @@ export function batched(stream: TerminalStream): LogDestination {
   };
   lastFlushes.add(() => {
     flush((bytes) => sink.writeNow(bytes));
+    // Also what came before, and waits for what is being written.
     sink.writeNow(Buffer.of());
   });
   return { write: (line) => add(line, line.length), writeLater: (line) => add(line, 0) };

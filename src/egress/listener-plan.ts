@@ -1,5 +1,5 @@
 import type { NetworkRule } from '../manifest/host-pattern.ts';
-import type { NetworkPolicy } from '../manifest/network.ts';
+import { isThroughGateway, type NetworkPolicy } from '../manifest/network.ts';
 
 /** A listener that a runner makes inside the connector's network namespace. Its index in `EgressSession.listeners` is its identity. */
 export interface ListenerPlan {
@@ -30,9 +30,9 @@ export const commonPorts: readonly number[] = [
   21, 22, 25, 80, 389, 443, 465, 587, 636, 993, 995, 1433, 1521, 3306, 5432, 5671, 5672, 6379, 8080, 8443, 8883, 9092, 9200, 27_017,
 ];
 
-/** Pure. Nothing for `none` and `unsafe-host`: there the kernel alone refuses, or nothing does. */
+/** Pure. Nothing where the gateway is no way out. */
 export function planNetwork(network: NetworkPolicy): NetworkPlan {
-  if (network.type === 'none' || network.type === 'unsafe-host') return { listeners: [], hosts: [], localRoutes: [], proxyOnlyPorts: 0 };
+  if (!isThroughGateway(network)) return { listeners: [], hosts: [], localRoutes: [], proxyOnlyPorts: 0 };
   const rules = network.type === 'unrestricted' ? [] : network.rules;
   const wanted = new Set([...portsOf(rules), ...(network.type === 'rules' ? [] : commonPorts)]);
   const ports = [...wanted].slice(0, hostListenersMax);

@@ -10,3 +10,8 @@ export type NetworkPolicy =
   | { readonly type: 'observe'; readonly rules: readonly NetworkRule[] }
   | { readonly type: 'unrestricted' }
   | { readonly type: 'unsafe-host' };
+
+/** Whether there is a way out, and the egress gateway is it. With `none` and `unsafe-host` the kernel alone refuses, or nothing does. */
+export function isThroughGateway(network: NetworkPolicy): network is Exclude<NetworkPolicy, { readonly type: 'none' | 'unsafe-host' }> {
+  return network.type !== 'none' && network.type !== 'unsafe-host';
+}

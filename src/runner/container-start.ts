@@ -2,6 +2,7 @@ import { rm, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { EgressSession } from '../egress/gateway.ts';
 import { ProxyError } from '../errors.ts';
+import { isThroughGateway } from '../manifest/network.ts';
 import { type ContainerHost, requireLimits } from './container-host.ts';
 import { containerLabels, containerName } from './container-labels.ts';
 import { type LaunchedContainer, launchContainer } from './container-launch.ts';
@@ -91,7 +92,7 @@ async function imageOf({ host, spec, image, signal }: ContainerStart): Promise<E
 
 function openSession({ host, spec }: ContainerStart): EgressSession | undefined {
   const { connector, policy, onNotice, invocations } = spec;
-  if (policy.network.type === 'none' || policy.network.type === 'unsafe-host') return undefined;
+  if (!isThroughGateway(policy.network)) return undefined;
   const { gateway } = host.options;
   if (gateway === undefined)
     throw new ProxyError('sandbox_unavailable', `Connector ${connector} has network rules, and there is no egress gateway.`);

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { EgressSession } from '../egress/gateway.ts';
+import { isThroughGateway } from '../manifest/network.ts';
 import { type BindRequest, checkBind, checkCode, checkReadOnlyPath } from './bind-source.ts';
 import { type StartedSandbox, startSandbox } from './bwrap-start.ts';
 import { type CarriedBinds, createCarriedBinds } from './carried-binds.ts';
@@ -38,9 +39,8 @@ export async function startSandboxed(host: SubprocessHost, spec: ProcessSpec, si
   }
 }
 
-/** Undefined: nothing inside leads to a gateway. */
 function openSession({ egress }: SubprocessHost, { connector, policy, onNotice, invocations }: ProcessSpec): EgressSession | undefined {
-  if (policy.network.type === 'none' || policy.network.type === 'unsafe-host') return undefined;
+  if (!isThroughGateway(policy.network)) return undefined;
   return egress?.open({
     connector,
     network: policy.network,
