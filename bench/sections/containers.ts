@@ -24,6 +24,8 @@ const image = 'bulkhead-bench/static:local';
 /** The connector that runs in a container. */
 const boxed = 'boxed';
 const socketPath = '/var/run/docker.sock';
+/** Cold starts’ rounds, to others’: as for cold subprocesses, one start differs from the next by more than what is looked for. */
+const moreRounds = 5;
 
 export async function containers(scene: Scene): Promise<void> {
   const { note, world } = scene;
@@ -60,8 +62,7 @@ async function cold({ results, rounds, isQuick }: Scene): Promise<void> {
     { name: 'bulkhead', measure: () => runnerStart(runner) },
   ];
   try {
-    // As for cold subprocesses: one start differs from the next by more than what is looked for.
-    await compare({ results, at: { series: coldSeries, point: 'first byte' }, contenders, rounds: isQuick ? rounds : 2 * rounds });
+    await compare({ results, at: { series: coldSeries, point: 'first byte' }, contenders, rounds: isQuick ? rounds : moreRounds * rounds });
   } finally {
     await runner.close();
     await instance.close();

@@ -30,6 +30,7 @@ serve({
     LookLate: (_input, context) => new Promise((resolve) => { goOn = () => resolve({ stopped: context.signal.aborted }); }),
     GoOn: () => goOn(),
     Compute: () => { busyFor(10); return null; },
+    Nap: () => new Promise((resolve) => setTimeout(resolve, 1)),
     ComputeUntil: ({ file }) => { const end = Date.now() + 4000; while (!existsSync(file) && Date.now() < end) busyFor(1); return existsSync(file); },
   },
 });`;
@@ -92,6 +93,10 @@ def busy_for(seconds):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         pass
+
+@command
+def Nap(input, ctx):
+    time.sleep(0.001)
 
 @command
 def Compute(input, ctx):
@@ -310,6 +315,34 @@ describe.each(kinds)('the $kind SDK', ({ file, program, source, sdk }) => {
     }
   });
 
+  it('answers each of a mix of quick and slow ones exactly once', async () => {
+    const { length } = connector.lines;
+    const commands = ['Echo', 'Echo', 'Compute', 'Echo', 'Wait', 'Nap', 'Echo', 'Nap'];
+    const ids = Array.from({ length: 240 }, (_, index) => `mix-${index}`);
+    const left = ids.map((id, index) => ({ id, command: commands[((index * index) % 31) % commands.length] ?? '' }));
+    const caller = async (): Promise<void> => {
+      for (let next = left.shift(); next !== undefined; next = left.shift()) {
+        const { id, command } = next;
+        const answered = connector.invoke(command, '{"value":1}', { invocationId: id });
+        if (command === 'Wait') setTimeout(() => connector.send(cancelLine(id)), 3);
+        expect((await answered).error).toBeUndefined();
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, caller));
+    const answers = connector.lines.slice(length).map((line) => JSON.parse(line) as { id: string });
+    expect(answers).toHaveLength(ids.length);
+    expect(new Set(answers.map(({ id }) => id)).size).toBe(ids.length);
+  });
+
+  it('ends when it is sent what it cannot read, also amid a command', async () => {
+    await using own = await start();
+    own.send(invokeLine('Wait', 'amid'));
+    expect((await own.invoke('Echo', '{"value":1}')).error).toBeUndefined();
+    own.send('nonsense\n');
+    await expect.poll(() => own.child.exitCode, patient).toBe(1);
+    expect(own.stderr()).toMatch(/JSON/);
+  });
+
   it('cancels the invocation that is named, while others go on', async () => {
     const waiting = connector.invoke('Wait', '{}', { invocationId: 'wait-1' });
     const echoed = await connector.invoke('Echo', '{"value":1}');
@@ -363,6 +396,21 @@ describe.each(kinds)('the $kind SDK', ({ file, program, source, sdk }) => {
     await using own = await start();
     own.send('{"jsonrpc":"2.0","id":"w","method":"invoke","params":{"command":"Wait","input":{},"context":{"invocationId":"w"}}}\n');
     expect(await own.end()).toBe(0);
+  });
+});
+
+describe('the Python SDK where no thread can be started', () => {
+  it('runs one command after the other', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'bulkhead-sdk-'));
+    symlinkSync(join(folderOf('sdk'), 'bulkhead.py'), join(folder, 'bulkhead.py'));
+    // More than there are addresses, for the stack of each.
+    writeFileSync(join(folder, 'main.py'), `import threading\nthreading.stack_size(1 << 60)\n${python}`);
+    await using connector = await startConnector({ folder, command: ['python3', 'main.py'] });
+    const answers = await Promise.all(
+      ['Nap', 'Compute', 'Nap', 'Nap', 'Nap', 'Compute', 'Echo'].map((name) => connector.invoke(name, '{"value":1}')),
+    );
+    expect(answers.map(({ result }) => result?.['body'])).toEqual([null, null, null, null, null, null, { got: 1 }]);
+    rmSync(folder, { recursive: true });
   });
 });
 

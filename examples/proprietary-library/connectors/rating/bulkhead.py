@@ -27,15 +27,16 @@ sys.stdout.reconfigure(line_buffering=True)
 
 _commands = {}
 _DRAIN_TIMEOUT_S = 2.0
-#: A command that has run for less is taken to end in a moment: what comes next waits for it, and its answer for the next one's.
-_QUICK_S = 0.001
-#: One that took so long is slow. Slow ones count for some that were not, and above the bound nothing waits for another: on a busy machine
-#: any command may seem slow now and then.
-_SLOW_S = 0.005
+#: A command of so much is slow: several times what it costs to wake a thread. Slow ones count for some that were not, and above the bound
+#: another thread reads on as soon as one begins: on a busy machine any command may seem slow now and then.
+_SLOW_S = 0.0002
 _SLOW_WEIGHT = 8
 _SLOWNESS_BOUND = 12
 _SLOWNESS_MAX = 64
-_UNWRITTEN_MAX = 16
+#: Below that bound another thread reads on when one look after the other finds the same command: what came with it waits so long at most.
+_LOOK_S = 0.002
+#: So many looks without a command, and nobody looks any more.
+_CALM_MAX = 8
 
 
 class ConnectorError(Exception):
@@ -134,7 +135,7 @@ def command(function):
 def serve(concurrency=8, version=None, start=None, close=None):
     """Answers the proxy until stdin ends, then ends the process.
 
-    concurrency: invocations at once, in as many threads as their commands need; with 1 they run on the main thread, without any.
+    concurrency: invocations at once, in as many threads as their commands need; with 1 they run on the main thread, without any other.
     start(config, secrets) runs once before the first invocation, close() once after the last.
     """
     Server(concurrency, version, start, close).run()
@@ -155,63 +156,149 @@ class Server:
         self._close = close
         self._setup = {"config": {}, "secrets": {}}
         self._running = {}
-        self._outbox = collections.deque()
         self._writing = threading.Lock()
-        # One thread takes what comes, as long as its commands are quick: to wake one for each costs more than a small command.
-        self._work = collections.deque()
+        # Whoever has this reads what comes and runs it: to wake another thread for each command costs more than a small command. Amid a
+        # command it is free, for the case that this one takes its time.
+        self._reading = threading.Lock()
+        self._source = None
+        self._lines = collections.deque()
+        self._begun = []
+        #: Invocations for which there was no thread, and of each thread with nothing to do the lock that it sleeps on: None before it starts.
+        self._waiting = collections.deque()
+        self._asleep = collections.deque([None] * concurrency if concurrency > 1 else [])
         self._slowness = 0
-        #: Of each thread: since when it runs a command, 0.0 while it does not; what it shall begin with; the lock that it sleeps on.
-        self._since = [0.0] * concurrency
-        self._firsts = [None] * concurrency
-        self._locks = []
-        self._asleep = collections.deque()
+        #: How many commands reading threads have begun; set while somebody looks whether such a one takes its time.
+        self._taken = 0
+        self._watched = threading.Event()
+        self._lookout = None
 
     def run(self):
-        source = os.dup(0)
+        self._source = os.dup(0)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)
-        for line in self._lines(source):
-            if line.strip():
-                self._read(line)
-        self._finish()
+        self._take_part()
 
-    def _lines(self, source):
-        parts = []
+    def _take_part(self):
+        """What each thread does, the main one too."""
+        lock = threading.Lock()
+        lock.acquire()
+        try:
+            while True:
+                self._work()
+                self._asleep.append(lock)
+                # Whoever left it there may have seen nobody asleep.
+                if self._waiting:
+                    self._wake()
+                lock.acquire()
+        except Exception:
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
+
+    def _wake(self):
+        try:
+            lock = self._asleep.pop()
+        except IndexError:
+            return
+        if lock is not None:
+            lock.release()
+            return
+        try:
+            threading.Thread(target=self._take_part, daemon=True).start()
+        except RuntimeError:
+            # The limit of processes is reached, say. Without more threads commands wait for each other.
+            self._asleep.appendleft(None)
+
+    def _work(self):
+        """As long as there is any."""
         while True:
-            self._attend(source)
-            data = os.read(source, 1 << 16)
-            if not data:
-                break
-            *ends, rest = data.split(b"\n")
-            for end in ends:
-                parts.append(end)
-                yield b"".join(parts)
-                parts.clear()
-            if rest:
-                parts.append(rest)
-        if parts:
-            yield b"".join(parts)
+            try:
+                invocation = self._waiting.popleft()
+            except IndexError:
+                if not self._reading.acquire(False):
+                    return
+                self._read_on()
+            else:
+                self._invoke(*invocation)
 
-    def _attend(self, source):
-        """Until more comes: commands that turn out not to be quick hold up neither others nor answers."""
-        while self._outbox or self._work:
-            import select  # only now: many connectors run one command at a time
-
-            poller = select.poll()
-            poller.register(source, select.POLLIN)
-            if poller.poll(_QUICK_S * 1000):
+    def _read_on(self):
+        """Until another thread does, because a command took its time."""
+        while True:
+            message = self._read(self._next_line())
+            if message is None:
+                continue
+            if message.get("method") != "invoke":
+                self._receive(message)
+            elif not self._take(message["id"], message["params"]):
                 return
-            self._flush()
-            for _ in range(len(self._work)):
-                self._wake(None)
+
+    def _next_line(self):
+        while not self._lines:
+            data = os.read(self._source, 1 << 16)
+            if not data:
+                self._finish()
+            *ends, rest = data.split(b"\n")
+            if ends:
+                ends[0] = b"".join([*self._begun, ends[0]])
+                self._begun.clear()
+                self._lines.extend(ends)
+            if rest:
+                self._begun.append(rest)
+        return self._lines.popleft()
+
+    def _take(self, request_id, params):
+        """Runs an invocation, or leaves it for later. False: another thread reads by now."""
+        context = Context(params["context"], self._setup, self)
+        self._running[context.invocation_id] = context
+        if self._concurrency > 1 and not self._asleep:
+            # Nobody could read on while it runs.
+            self._waiting.append((request_id, params, context))
+            if self._asleep:
+                self._wake()
+            return True
+        self._taken += 1
+        if not self._watched.is_set():
+            self._watch()
+        self._reading.release()
+        if self._slowness >= _SLOWNESS_BOUND:
+            self._wake()
+        self._invoke(request_id, params, context)
+        return self._reading.acquire(False)
+
+    def _watch(self):
+        if self._concurrency > 1 and self._lookout is None:
+            lookout = threading.Thread(target=self._look_out, daemon=True)
+            try:
+                lookout.start()
+            except RuntimeError:
+                return
+            self._lookout = lookout
+        self._watched.set()
+
+    def _look_out(self):
+        """Commands that turn out not to be quick hold up neither others nor answers."""
+        calm = 0
+        while True:
+            taken = self._taken
+            time.sleep(_LOOK_S)
+            if taken != self._taken:
+                calm = 0
+            elif not self._reading.locked():
+                self._wake()
+            elif calm < _CALM_MAX:
+                calm += 1
+            else:
+                self._watched.clear()
+                if taken == self._taken:
+                    self._watched.wait()
 
     def notify(self, method, params):
         self._send('{"jsonrpc":"2.0","method":"%s","params":%s}\n' % (method, dumps(params)))
 
     def _read(self, line):
+        """The message; None: it was none, or is answered."""
         try:
-            message = self.read_json(line)
+            return self.read_json(line) if line.strip() else None
         except (RecursionError, ValueError) as error:
             # Nested deeper than Python reads: that invocation fails, not the process with all the others.
             import re
@@ -221,20 +308,11 @@ class Server:
                 raise
             failure = ConnectorError("The message cannot be read: %s." % error, type(error).__name__)
             self._send('{"jsonrpc":"2.0","id":"%s","error":%s}\n' % (request_id.group(1).decode(), dumps(_describe(failure))))
-        else:
-            self._receive(message)
+            return None
 
     def _receive(self, message):
         method, params = message.get("method"), message.get("params")
-        if method == "invoke":
-            context = Context(params["context"], self._setup, self)
-            self._running[context.invocation_id] = context
-            if self._concurrency == 1:
-                self._invoke(message["id"], params, context)
-                self._flush()
-            else:
-                self._hand_over(message["id"], params, context)
-        elif method == "cancel":
+        if method == "cancel":
             context = self._running.get(params["invocationId"])
             if context is not None:
                 context._cancel()
@@ -268,64 +346,16 @@ class Server:
             result = asyncio.run(_awaited(result))
         return result.fields if isinstance(result, Reply) else {"body": result}
 
-    def _hand_over(self, *invocation):
-        may_wait = self._slowness < _SLOWNESS_BOUND and time.monotonic() - max(self._since) < _QUICK_S
-        if may_wait or not self._wake(invocation):
-            self._work.append(invocation)
-            # Whoever ran may have seen nothing and gone to sleep meanwhile.
-            if not any(self._since):
-                self._wake(None)
-
-    def _wake(self, first, is_reader=True):
-        """One more thread takes work, beginning with `first`; false: there may be no more. Only the reader starts new ones."""
-        try:
-            number = self._asleep.popleft()
-        except IndexError:
-            number = len(self._locks)
-            if not is_reader or number == self._concurrency:
-                return False
-            self._locks.append(threading.Lock())
-            self._locks[number].acquire()
-            threading.Thread(target=self._run_all, args=(number,), daemon=True).start()
-        # Now, and not once it runs: what comes until then need not wake another one.
-        self._since[number] = time.monotonic()
-        self._firsts[number] = first
-        self._locks[number].release()
-        return True
-
-    def _run_all(self, number):
-        while True:
-            self._locks[number].acquire()
-            invocation = self._firsts[number]
-            while invocation is not None or self._work:
-                self._run_next(number, invocation)
-                invocation = None
-            self._flush()
-            self._since[number] = 0.0
-            self._asleep.append(number)
-            # What came in between saw a thread at work.
-            if self._work:
-                self._wake(None, is_reader=False)
-
-    def _run_next(self, number, invocation):
-        try:
-            invocation = invocation or self._work.popleft()
-        except IndexError:
-            return
-        self._since[number] = since = time.monotonic()
-        self._invoke(*invocation)
-        if time.monotonic() - since > _SLOW_S:
+    def _invoke(self, request_id, params, context):
+        began = time.monotonic()
+        line = self._answer_to(request_id, self.run_command, params, context)
+        # Without the writing: what it wakes may take this thread's place.
+        if time.monotonic() - began > _SLOW_S:
             self._slowness = min(self._slowness + _SLOW_WEIGHT, _SLOWNESS_MAX)
         elif self._slowness > 0:
             self._slowness -= 1
-        if self._slowness >= _SLOWNESS_BOUND or len(self._outbox) >= _UNWRITTEN_MAX:
-            self._flush()
-
-    def _invoke(self, request_id, params, context):
-        try:
-            self._leave(self._answer_to(request_id, self.run_command, params, context))
-        finally:
-            self._running.pop(context.invocation_id, None)
+        self._send(line)
+        self._running.pop(context.invocation_id, None)
 
     def _answer(self, request_id, work, *arguments):
         self._send(self._answer_to(request_id, work, *arguments))
@@ -337,34 +367,21 @@ class Server:
             outcome = '"error":' + dumps(_describe(error))
         return '{"jsonrpc":"2.0","id":%s,%s}\n' % (_encode(request_id), outcome)
 
-    def _leave(self, line):
-        """For whoever flushes next, in a moment."""
-        self._outbox.append(line.encode("ascii", "backslashreplace"))
-
     def _send(self, line):
-        self._leave(line)
-        self._flush()
-
-    def _flush(self):
-        """Whoever writes also writes what others send meanwhile: one system call for many answers."""
-        while self._outbox and self._writing.acquire(blocking=False):
+        """At once: the proxy works on this answer while the next is made."""
+        data = line.encode("ascii", "backslashreplace")
+        with self._writing:
             try:
-                data = memoryview(b"".join([self._outbox.popleft() for _ in range(len(self._outbox))]))
                 while data:
                     data = data[os.write(_protocol_fd, data):]
             except OSError:  # nobody reads any more
                 os._exit(1)
-            finally:
-                self._writing.release()
 
     def _finish(self):
         """Lets what runs answer, for a while: nobody can send anything any more. Threads do not hold the process up."""
         end = time.monotonic() + _DRAIN_TIMEOUT_S
-        while (self._running or self._outbox or self._writing.locked()) and time.monotonic() < end:
+        while (self._running or self._writing.locked()) and time.monotonic() < end:
             time.sleep(0.005)
-            self._flush()
-            if self._work:
-                self._wake(None)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
