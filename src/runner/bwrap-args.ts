@@ -1,7 +1,6 @@
-import type { ResourceLimits } from '../sandbox/policy.ts';
 import type { FilterArchitecture } from '../sandbox/syscalls.ts';
 import { connectorScript, nodeScript, perlScript } from './bwrap-script.ts';
-import { inside, type MachinePath, type SandboxPlan } from './sandbox-plan.ts';
+import { inside, type MachineLayout, type MachinePath, type NetworkPlan, type SandboxPlan } from './sandbox-plan.ts';
 
 /** A word of bwrap’s arguments, or content that it reads from a descriptor whose number takes the word’s place. */
 export type BwrapWord = string | { readonly content: string | Uint8Array } | { readonly type: 'status' };
@@ -14,22 +13,43 @@ const deviceFolderBytesMax = 65_536;
 /** Shared memory is memory; few programs need any. */
 const sharedMemoryBytesMax = 2 ** 20;
 
+/** What the first of a sandbox's arguments are made of: nothing of a connector, so that its bwrap can be told them while it waits. */
+export interface KindOfSandbox extends Pick<SandboxPlan, 'filter'> {
+  readonly machine: Pick<MachineLayout, 'rootEntries' | 'systemPaths'>;
+  readonly isHostShared: boolean;
+  /** What its first program needs to make listeners and routes; empty: it makes none. */
+  readonly capabilities: readonly string[];
+  readonly tmpBytesMax: number;
+}
+
+export function kindOf({ machine, filter, network, policy }: SandboxPlan): KindOfSandbox {
+  const { isHostShared } = network;
+  return { machine, filter, isHostShared, capabilities: helperCapabilities(network), tmpBytesMax: policy.limits.tmpBytesMax };
+}
+
 /**
- * The arguments of one sandbox: a pure function of its plan. Facts and reasons: docs/isolation.md.
- * bwrap reads them from a descriptor, so that nothing of them shows in a list of processes. `isLimited`: it has its `limitsAhead` already.
+ * The first arguments of a sandbox; `ownArguments` come behind them. Facts and reasons: docs/isolation.md.
+ * bwrap reads them from a descriptor, so that nothing of them shows in a list of processes.
  */
-export function bwrapArguments(plan: SandboxPlan, architecture: FilterArchitecture, isLimited: boolean): readonly BwrapWord[] {
+export function argumentsAhead(kind: KindOfSandbox): readonly BwrapWord[] {
   return [
-    ...namespaces(plan),
-    ...machineFiles(plan),
-    ...networkFiles(plan),
+    ...namespaces(kind),
+    ...machineFiles(kind),
+    ...networkFiles(kind),
     ...userFiles,
     ...deviceFolder,
-    ...scratchFolders(plan.policy.limits),
+    ...scratchFolders(kind),
+    ...['--seccomp', { content: kind.filter }, '--json-status-fd', { type: 'status' } as const],
+  ];
+}
+
+/** The rest: a pure function of the plan. `isLimited`: bwrap has its `limitsAhead` already. */
+export function ownArguments(plan: SandboxPlan, architecture: FilterArchitecture, isLimited: boolean): readonly BwrapWord[] {
+  return [
+    ...hostsFile(plan),
     ...connectorFolders(plan),
     ...programs(plan, architecture, isLimited),
     ...['--remount-ro', '/dev', '--remount-ro', '/', '--chdir', '/', '--clearenv', '--setenv', 'PATH', '/usr/bin:/bin'],
-    ...['--seccomp', { content: plan.filter }, '--json-status-fd', { type: 'status' } as const],
   ];
 }
 
@@ -43,21 +63,22 @@ export function needsHelper({ network }: SandboxPlan): boolean {
   return network.listeners.length > 0;
 }
 
-function namespaces(plan: SandboxPlan): readonly BwrapWord[] {
+function namespaces({ isHostShared, capabilities }: KindOfSandbox): readonly BwrapWord[] {
   return [
-    ...['--unshare-all', '--unshare-user', ...(plan.network.isHostShared ? ['--share-net'] : [])],
+    ...['--unshare-all', '--unshare-user', ...(isHostShared ? ['--share-net'] : [])],
     ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL', '--uid', insideUser, '--gid', insideUser, '--hostname', insideHostName],
     // --disable-userns puts the command into a second namespace that does not own the network: the helper could not bind below 1024.
-    ...(needsHelper(plan) ? helperCapabilities(plan).flatMap((name) => ['--cap-add', name]) : ['--disable-userns']),
+    ...(capabilities.length > 0 ? capabilities.flatMap((name) => ['--cap-add', name]) : ['--disable-userns']),
   ];
 }
 
 /** Until start.sh gives them up: ports below 1024, no more user namespaces, giving up, and routes for rules that name addresses. */
-function helperCapabilities({ network }: SandboxPlan): readonly string[] {
-  return ['CAP_NET_BIND_SERVICE', 'CAP_SYS_RESOURCE', 'CAP_SETPCAP', ...(network.localRoutes.length > 0 ? ['CAP_NET_ADMIN'] : [])];
+function helperCapabilities({ listeners, localRoutes }: NetworkPlan): readonly string[] {
+  if (listeners.length === 0) return [];
+  return ['CAP_NET_BIND_SERVICE', 'CAP_SYS_RESOURCE', 'CAP_SETPCAP', ...(localRoutes.length > 0 ? ['CAP_NET_ADMIN'] : [])];
 }
 
-function machineFiles({ machine }: SandboxPlan): readonly BwrapWord[] {
+function machineFiles({ machine }: KindOfSandbox): readonly BwrapWord[] {
   return [
     ...['--ro-bind', '/usr', '/usr'],
     ...machine.rootEntries.flatMap((entry) => show('--ro-bind', entry)),
@@ -69,20 +90,23 @@ function show(bind: '--ro-bind' | '--ro-bind-try', { path, link }: MachinePath):
   return link === undefined ? [bind, path, path] : ['--symlink', link, path];
 }
 
-function networkFiles({ network }: SandboxPlan): readonly BwrapWord[] {
-  if (network.isHostShared)
-    return ['/etc/hosts', '/etc/resolv.conf', '/etc/nsswitch.conf'].flatMap((path) => ['--ro-bind-try', path, path]);
-  const hosts = network.hosts.map(({ address, name }) => `${address} ${name}\n`).join('');
+function networkFiles({ isHostShared }: KindOfSandbox): readonly BwrapWord[] {
+  if (isHostShared) return ['/etc/hosts', '/etc/resolv.conf', '/etc/nsswitch.conf'].flatMap((path) => ['--ro-bind-try', path, path]);
   return [
-    // Its own name too: mail clients and JVMs look it up, and would be told of a denial that nobody can make sense of.
-    ...file('/etc/hosts', `127.0.0.1 localhost ${insideHostName}\n${hosts}`),
     // Answered by the gateway’s responder where there is one; else refused at once.
     ...file('/etc/resolv.conf', 'nameserver 127.0.0.1\noptions timeout:5 attempts:1\n'),
     ...file('/etc/nsswitch.conf', 'passwd: files\ngroup: files\nhosts: files dns\n'),
   ];
 }
 
-function scratchFolders({ tmpBytesMax }: ResourceLimits): readonly BwrapWord[] {
+function hostsFile({ network }: SandboxPlan): readonly BwrapWord[] {
+  if (network.isHostShared) return [];
+  const hosts = network.hosts.map(({ address, name }) => `${address} ${name}\n`).join('');
+  // Its own name too: mail clients and JVMs look it up, and would be told of a denial that nobody can make sense of.
+  return file('/etc/hosts', `127.0.0.1 localhost ${insideHostName}\n${hosts}`);
+}
+
+function scratchFolders({ tmpBytesMax }: KindOfSandbox): readonly BwrapWord[] {
   const scratch = (path: string, bytes: number) => ['--perms', '1777', '--size', String(bytes), '--tmpfs', path];
   return [...scratch('/tmp', tmpBytesMax), ...scratch('/dev/shm', sharedMemoryBytesMax)];
 }

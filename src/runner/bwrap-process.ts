@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs';
 import type { Cgroup } from '../sandbox/cgroup.ts';
 import type { CgroupPool } from '../sandbox/cgroup-pool.ts';
 import type { CheckedBind } from './bind-source.ts';
-import type { BwrapWord } from './bwrap-args.ts';
+import { argumentsAhead, type BwrapWord, type KindOfSandbox } from './bwrap-args.ts';
 import { carryCommand } from './carried-binds.ts';
 import { coverInherited, type InheritedDescriptors, type StdioEntry } from './inherited-descriptors.ts';
 import { hasEnded, type OuterProcess, streamOf, untilEnded } from './outer-process.ts';
@@ -22,9 +22,11 @@ export interface BwrapHost extends InheritedDescriptors {
 
 /** What must be known of a sandbox when its bwrap is spawned. All else it is told while it waits. */
 export interface BwrapShape {
+  /** What it is told at once. */
+  readonly kind: KindOfSandbox;
   /** The first program inside: bwrap takes it from no descriptor. */
   readonly firstProgram: readonly string[];
-  /** How many files bwrap will be handed. Each must be among the arguments, or the connector finds it open. */
+  /** How many files bwrap will be handed beside those of its kind. Each must be among the arguments, or the connector finds it open. */
   readonly files: number;
   readonly usesIpc: boolean;
   /** What it is limited to where the spawner makes it; see `limitsAhead`. */
@@ -33,7 +35,7 @@ export interface BwrapShape {
   readonly carried: readonly CheckedBind[];
 }
 
-/** A bwrap that waits for its arguments, in a cgroup of its own: nothing of a connector is in it yet. */
+/** A bwrap that waits for the rest of its arguments, in a cgroup of its own: nothing of a connector is in it yet. */
 export interface WaitingBwrap {
   readonly child: OuterProcess;
   readonly cgroup: Cgroup | undefined;
@@ -50,8 +52,9 @@ export interface WaitingBwrap {
 export async function spawnBwrap(host: BwrapHost, shape: BwrapShape): Promise<WaitingBwrap> {
   const cgroup = host.cgroups?.take();
   const own: number[] = [];
+  const ahead = argumentsAhead(shape.kind);
   try {
-    while (own.length < shape.files) own.push(unlinkedFile());
+    while (own.length < countFiles(ahead) + shape.files) own.push(unlinkedFile());
     const command = commandOf(host, shape);
     const { child, statusDescriptor, isLimited, handed } =
       (await spawnApart(host, shape, command, own)) ?? spawnHere(host, shape, command, own);
@@ -61,6 +64,10 @@ export async function spawnBwrap(host: BwrapHost, shape: BwrapShape): Promise<Wa
     const joined = child.pid === undefined ? Promise.resolve() : (cgroup?.add(child.pid) ?? Promise.resolve());
     joined.catch(() => {});
     const files = own.map((descriptor, index) => ({ own: descriptor, handed: handed[index] as number }));
+    const filesAhead = files.splice(0, countFiles(ahead));
+    if (child.pid !== undefined) streamOf(child, descriptors.arguments).write(textOf({ statusDescriptor, files: filesAhead }, ahead));
+    closeFiles({ files: filesAhead });
+    own.splice(0, filesAhead.length);
     return { child, cgroup, joined, statusDescriptor, isLimited, files };
   } catch (error) {
     for (const descriptor of own) closeSync(descriptor);
@@ -137,8 +144,13 @@ function spawnHere(host: BwrapHost, { usesIpc }: BwrapShape, { words, user }: Co
   return { child, statusDescriptor, isLimited: false, handed };
 }
 
-/** Ends the waiting: the sandbox is made of these words. Their contents are as many as the files it was spawned with. */
-export function tellArguments({ child, statusDescriptor, files }: WaitingBwrap, words: readonly BwrapWord[]): void {
+/** Ends the waiting: the sandbox is made of what it was told ahead and of these words. Their contents are as many as the files it was spawned with. */
+export function tellArguments(bwrap: WaitingBwrap, words: readonly BwrapWord[]): void {
+  streamOf(bwrap.child, descriptors.arguments).end(textOf(bwrap, words));
+}
+
+/** The words as bwrap reads them, with the contents in its files. */
+function textOf({ statusDescriptor, files }: Pick<WaitingBwrap, 'statusDescriptor' | 'files'>, words: readonly BwrapWord[]): string {
   const left = [...files];
   const told = words.map((word) => {
     if (typeof word === 'string') return word;
@@ -147,7 +159,7 @@ export function tellArguments({ child, statusDescriptor, files }: WaitingBwrap, 
     fillFile(file.own, word.content);
     return String(file.handed);
   });
-  streamOf(child, descriptors.arguments).end(`${told.join('\0')}\0`);
+  return `${told.join('\0')}\0`;
 }
 
 /** How many files these words hand to bwrap. */
@@ -156,7 +168,7 @@ export function countFiles(words: readonly BwrapWord[]): number {
 }
 
 /** Closes our descriptors of its files; once. */
-export function closeFiles({ files }: WaitingBwrap): void {
+export function closeFiles({ files }: Pick<WaitingBwrap, 'files'>): void {
   for (const { own } of files) closeSync(own);
 }
 

@@ -5,7 +5,7 @@ import { pause } from '../lib/pause.ts';
 import type { Cgroup } from '../sandbox/cgroup.ts';
 import type { FilterArchitecture } from '../sandbox/syscalls.ts';
 import type { CheckedBind } from './bind-source.ts';
-import { bwrapArguments, firstProgram, needsHelper } from './bwrap-args.ts';
+import { firstProgram, kindOf, needsHelper, ownArguments } from './bwrap-args.ts';
 import { limitsAhead } from './bwrap-limits.ts';
 import { type BwrapShape, closeFiles, countFiles, discardBwrap, tellArguments, type WaitingBwrap } from './bwrap-process.ts';
 import { readyMark } from './bwrap-script.ts';
@@ -49,10 +49,10 @@ export async function startSandbox(start: SandboxStart): Promise<StartedSandbox>
   const usesIpc = needsHelper(plan);
   // The helper limits bwrap’s process inside, together with itself.
   const limits = usesIpc ? [] : limitsAhead(plan.policy.limits, plan.counted);
-  const wordsOf = (isLimited: boolean) => bwrapArguments(plan, start.architecture, isLimited);
+  const wordsOf = (isLimited: boolean) => ownArguments(plan, start.architecture, isLimited);
   const isLimitable = limits.length > 0;
   const words = wordsOf(isLimitable);
-  const shape: BwrapShape = { firstProgram: firstProgram(plan), files: countFiles(words), usesIpc, limits, carried };
+  const shape: BwrapShape = { kind: kindOf(plan), firstProgram: firstProgram(plan), files: countFiles(words), usesIpc, limits, carried };
   for (;;) {
     const { bwrap, isSpare } = await spares.take(shape);
     try {

@@ -1,7 +1,7 @@
 import { type BwrapHost, type BwrapShape, closeFiles, discardBwrap, spawnBwrap, type WaitingBwrap } from './bwrap-process.ts';
 import { hasEnded } from './outer-process.ts';
 
-/** Each kind of limits has a spare of its own. With more kinds than that, those that waited longest end. */
+/** Each kind of sandbox and of limits has a spare of its own. With more kinds than that, those that waited longest end. */
 export const sparesMax = 8;
 /** How long no sandbox must have been starting before a spare is made: its spawn would hold up those that are wanted now. */
 export const spareDelayMs = 10;
@@ -96,8 +96,9 @@ export function createSpareBwraps(host: BwrapHost, { isKeeping }: { readonly isK
   };
 }
 
-function keyOf({ firstProgram, files, usesIpc, limits, carried }: BwrapShape): string {
-  return JSON.stringify([firstProgram, files, usesIpc, limits, carried.length]);
+function keyOf({ kind, firstProgram, files, usesIpc, limits, carried }: BwrapShape): string {
+  const { isHostShared, capabilities, tmpBytesMax } = kind;
+  return JSON.stringify([isHostShared, capabilities, tmpBytesMax, firstProgram, files, usesIpc, limits, carried.length]);
 }
 
 /** Undefined: not possible now. */

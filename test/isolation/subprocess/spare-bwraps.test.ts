@@ -1,11 +1,20 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { closeFiles, spawnBwrap, tellArguments } from '../../../src/runner/bwrap-process.ts';
+import { findMachineLayout } from '../../../src/runner/machine-layout.ts';
+import { streamOf, untilEnded } from '../../../src/runner/outer-process.ts';
 import { processStat } from '../../../src/runner/process-tree.ts';
 import type { Runner } from '../../../src/runner/runner.ts';
+import { inside } from '../../../src/runner/sandbox-plan.ts';
+import { findSandboxUser, sandboxUserDefault } from '../../../src/runner/sandbox-user.ts';
 import { sparesMax } from '../../../src/runner/spare-bwraps.ts';
+import { keepSpawner } from '../../../src/runner/spawner.ts';
 import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
+import { seccompFilter } from '../../../src/sandbox/seccomp.ts';
+import type { FilterArchitecture } from '../../../src/sandbox/syscalls.ts';
 import { hostileFolder, startHostile } from './hostile-folder.ts';
 import { childCommands, makeSpare, waitForSpares, waitingBwraps } from './waiting-bwraps.ts';
 
@@ -54,6 +63,38 @@ it.runIf(process.getuid?.() === 0)('of each kind of limits one waits, of not too
   expect(limits).toMatch(new RegExp(`^Max open files +${200 + sparesMax} +${200 + sparesMax} `, 'm'));
   const oldest = await startHostile({ runner, folder: folder.path, limits: limitsOf(0) });
   expect(spares).not.toContain(await outerPid(oldest.process.label));
+});
+
+it('one that was told of another /tmp is not taken', async () => {
+  const start = (mib: number) => startHostile({ runner, folder: folder.path, limits: { tmpBytesMax: mib * 2 ** 20 } });
+  const tmpOf = (label: string) => / \/tmp .*[ ,]size=(\d+)k/.exec(readFileSync(`/proc/${label.split(' ')[1]}/mountinfo`, 'latin1'))?.[1];
+  const spare = await makeSpare({ runner, folder: folder.path, limits: { tmpBytesMax: 3 * 2 ** 20 } });
+  const other = await start(5);
+  expect(await outerPid(other.process.label)).not.toBe(spare);
+  expect(tmpOf(other.process.label)).toBe('5120');
+  const own = await start(3);
+  expect(await outerPid(own.process.label)).toBe(spare);
+  expect(tmpOf(own.process.label)).toBe('3072');
+});
+
+it('one whose arguments end with those of its kind starts no program', async () => {
+  const machine = findMachineLayout(process.execPath);
+  const architecture = process.arch as FilterArchitecture;
+  const nullDescriptor = openSync('/dev/null', 'r+');
+  const spawners = keepSpawner({ architecture, nullDescriptor }, { isWanted: false });
+  const user = findSandboxUser(sandboxUserDefault, process.getuid?.());
+  const host = { bwrapPath: '/usr/bin/bwrap', user, cgroups: undefined, spawners, inherited: [], nullDescriptor };
+  const kind = { machine, filter: seccompFilter(architecture), isHostShared: false, capabilities: [], tmpBytesMax: 2 ** 20 };
+  const firstProgram = ['/bin/sh', inside.connectorScript];
+  const bwrap = await spawnBwrap(host, { kind, firstProgram, files: 2, usesIpc: false, limits: [], carried: [] });
+  const said = text(streamOf(bwrap.child, 2));
+  tellArguments(bwrap, []);
+  closeFiles(bwrap);
+  await untilEnded(bwrap.child);
+  expect(bwrap.child.exitCode).toBeGreaterThan(0);
+  expect(await said).toContain(inside.connectorScript);
+  await spawners.close();
+  closeSync(nullDescriptor);
 });
 
 // By the time of the start its end may be: not yet there, seen on its pipes only, or known.

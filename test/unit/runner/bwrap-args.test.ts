@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type BwrapWord, bwrapArguments, firstProgram } from '../../../src/runner/bwrap-args.ts';
+import { argumentsAhead, type BwrapWord, firstProgram, kindOf, ownArguments } from '../../../src/runner/bwrap-args.ts';
 import { bwrapNeeds, limitsAhead } from '../../../src/runner/bwrap-limits.ts';
 import { quote } from '../../../src/runner/bwrap-script.ts';
 import { routeRequest } from '../../../src/runner/namespace-prelude.ts';
@@ -57,7 +57,8 @@ const plan: SandboxPlan = {
   filter: new Uint8Array([1, 2, 3]),
 };
 
-const argsOf = (changes: Partial<SandboxPlan>) => bwrapArguments({ ...plan, ...changes }, 'x64', false);
+const argsOf = (changes: Partial<SandboxPlan>) => allArguments({ ...plan, ...changes });
+const allArguments = (whole: SandboxPlan) => [...argumentsAhead(kindOf(whole)), ...ownArguments(whole, 'x64', false)];
 const withPolicy = (changes: Partial<SandboxPolicy>) => argsOf({ policy: { ...policy, ...changes } });
 
 const hex = (word: string) => Buffer.from(word).toString('hex');
@@ -182,7 +183,7 @@ describe('the connector’s own part', () => {
       { resource: 1, hard: 2 ** 26 },
       { resource: 0, hard: 3 },
     ]);
-    const script = fileAt(bwrapArguments(known, 'x64', true), inside.connectorScript).split('\n');
+    const script = fileAt(ownArguments(known, 'x64', true), inside.connectorScript).split('\n');
     expect(script.filter((line) => line.includes('limit'))).toEqual([
       '{ ulimit -p 72 || ulimit -u 72; } 2>/dev/null || exit 118',
       'ulimit -S -t 2 && ulimit -H -t 3 || exit 118',
