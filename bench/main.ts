@@ -10,6 +10,7 @@ import { goalsOf, verdict } from './goals.ts';
 import { findLoadGenerator } from './harness/load.ts';
 import { Results } from './harness/results.ts';
 import type { Scene } from './harness/scene.ts';
+import { endOnSignals } from './harness/server-process.ts';
 import { createWorld } from './harness/world.ts';
 import { goalTable, machineOf, tablesOf } from './report.ts';
 import { coldStarts } from './sections/cold-starts.ts';
@@ -48,6 +49,7 @@ const { values } = parseArgs({
     output: { type: 'string', default: fileURLToPath(new URL('results', import.meta.url)) },
   },
 });
+endOnSignals();
 process.exitCode = await main();
 
 async function main(): Promise<number> {

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { descendantsOf, descriptorCount, listenerCount, rssMb } from './harness/process-stats.ts';
 import { connectorYaml } from './harness/scene.ts';
+import { endOnSignals } from './harness/server-process.ts';
 import { createWorld, indent, serveConfig, type World } from './harness/world.ts';
 import { records } from './sections/payloads.ts';
 
@@ -203,4 +204,5 @@ function warnings(logFile: string): readonly string[] {
   return lines.filter((line) => /MaxListenersExceeded|unhandled|internal_error/i.test(line)).slice(0, 5);
 }
 
+endOnSignals();
 process.exitCode = await main();

@@ -26,6 +26,17 @@ interface StartOptions {
 
 const startTimeoutMs = 60_000;
 
+/** Servers that do not notice when this process goes. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGTERM');
+});
+
+/** A run that is interrupted ends what it started, and removes its files. */
+export function endOnSignals(): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+}
+
 /** For servers of `bench/servers`, which tell their URL on stdout. */
 export async function startAnnounced(file: string, args: readonly string[] = []): Promise<ServerProcess> {
   const began = performance.now();
@@ -47,6 +58,8 @@ export async function startOnPort(options: StartOptions & { readonly path: strin
     ...(cwd ? { cwd } : {}),
   });
   if (log !== undefined) closeSync(log);
+  running.add(child);
+  child.once('exit', () => running.delete(child));
   const url = `http://127.0.0.1:${port}`;
   await Promise.race([untilReady(url + path), endOf(child)]).catch((error: unknown) => {
     child.kill('SIGKILL');

@@ -31,6 +31,8 @@ export function createWorld(): World {
   // As docs/connectors.md has authors do it; one in a read-only folder cannot keep what it compiled itself.
   spawnSync('/usr/bin/python3', ['-m', 'compileall', '-q', join(folder, 'python')], { stdio: 'inherit' });
   for (const name of ['node', 'troubled']) cpSync(join(project, 'connector-images/sdk/bulkhead.ts'), join(folder, name, 'bulkhead.ts'));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', remove);
   return {
     folder,
     children: {
@@ -52,7 +54,10 @@ export function createWorld(): World {
       writeFileSync(file, content);
       return file;
     },
-    [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
+    [Symbol.dispose]() {
+      process.off('exit', remove);
+      remove();
+    },
   };
 }
 
