@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { giveBack } from '../lib/owned-memory.ts';
 import { latin1, type Piece, textBytesMax } from '../lib/pieces.ts';
-import { company } from '../lib/turn-share.ts';
+import { company, partBytesMax } from '../lib/turn-share.ts';
 import type { HeaderPairs } from './cors.ts';
 
 /**
@@ -23,8 +23,6 @@ export interface Answer {
 
 /** How long a client may take none of a large answer before its connection is ended. */
 export const answerTimeoutMsDefault = 60_000;
-/** What is written of a large answer before others get their turn: the kernel takes megabytes at once, and milliseconds for them. */
-export const answerPartBytes = 256 * 1024;
 /** How long the rest of an unread request body is read and dropped, so that its sender sees the answer instead of a reset. */
 export const lingerTimeoutMs = 2_000;
 
@@ -86,7 +84,7 @@ function writeLarge(answer: LargeAnswer, start: number): void {
     giveBack(bytes);
     return;
   }
-  const end = company.hasSmall(performance.now()) ? Math.min(start + answerPartBytes, bytes.length) : bytes.length;
+  const end = company.hasSmall(performance.now()) ? Math.min(start + partBytesMax, bytes.length) : bytes.length;
   const isLast = end === bytes.length;
   outgoing.cork();
   if (start === 0 && head !== '') outgoing.write(head, 'latin1');

@@ -14,6 +14,9 @@ export const turnBytesMax = 128 * 1024;
  */
 export const turnBytesMin = 32 * 1024;
 
+/** What is written of a large text before others get their turn: the kernel takes megabytes at once, and milliseconds for them. */
+export const partBytesMax = 256 * 1024;
+
 /** In milliseconds; for so long after two invocations were under way at once streams rest: who came just now may come again. */
 export const companyMs = 1000;
 

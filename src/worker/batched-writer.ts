@@ -1,6 +1,9 @@
+// The global one is an accessor, which costs each call (docs/performance.md).
+import { performance } from 'node:perf_hooks';
 import type { Writable } from 'node:stream';
 import { giveBack } from '../lib/owned-memory.ts';
 import { byteLengthOf, bytesOf, JoinedPieces, type Piece } from '../lib/pieces.ts';
+import { company, partBytesMax } from '../lib/turn-share.ts';
 
 /** Above this many bytes a batch of texts and buffers is written with writev; below, copying it together is cheaper. */
 const concatBytesMax = 32 * 1024;
@@ -17,6 +20,9 @@ export class BatchedWriter {
   #batchBytes = 0;
   #batchMessages = 0;
   #isBusy = false;
+  /** What of a large batch is still to be written. Whatever comes meanwhile waits. */
+  #left: readonly Buffer[] = [];
+  #isEnding = false;
 
   constructor(stream: Writable, queueBytesMax: number) {
     this.#stream = stream;
@@ -25,7 +31,7 @@ export class BatchedWriter {
 
   /** Bytes that the connector has not taken yet. */
   get queuedBytes(): number {
-    return this.#stream.writableLength + this.#batchBytes;
+    return this.#stream.writableLength + byteLengthOf(this.#left) + this.#batchBytes;
   }
 
   /** False when the connector reads too slowly for so many bytes more. */
@@ -43,8 +49,8 @@ export class BatchedWriter {
   }
 
   end(): void {
+    this.#isEnding = true;
     this.#flush();
-    this.#stream.end();
   }
 
   #endTurn(): void {
@@ -54,7 +60,12 @@ export class BatchedWriter {
   }
 
   #flush(): void {
-    if (this.#batchMessages === 0) return;
+    if (this.#left.length > 0) return;
+    if (this.#batchMessages > 0) this.#writeBatch();
+    if (this.#isEnding && this.#left.length === 0) this.#stream.end();
+  }
+
+  #writeBatch(): void {
     const pieces = this.#batch.all();
     const bytes = this.#batchBytes;
     this.#batch = new JoinedPieces();
@@ -68,12 +79,46 @@ export class BatchedWriter {
   }
 
   #writeTogether(batch: readonly Piece[]): void {
-    const last = batch.length - 1;
-    const giveAllBack = (): void => {
+    this.#left = batch.map(bytesOf);
+    this.#writeLeft(() => {
       for (const piece of batch) giveBack(piece);
+    });
+  }
+
+  /** All at once or, while small calls come, one part in a turn: a connector that reads at once would have the kernel write for milliseconds. */
+  #writeLeft(giveAllBack: () => void): void {
+    if (!this.#stream.writable) {
+      this.#left = [];
+      giveAllBack();
+      return;
+    }
+    const [part, rest] = company.hasSmall(performance.now()) ? cut(this.#left, partBytesMax) : [this.#left, []];
+    this.#left = rest;
+    const goOn = (error?: Error | null): void => {
+      // Also after an error, of which Node tells when libuv is done with the bytes.
+      if (rest.length === 0) giveAllBack();
+      else if (error) this.#writeLeft(giveAllBack);
+      else company.rest(performance.now(), () => this.#writeLeft(giveAllBack));
     };
     this.#stream.cork();
-    for (const [index, piece] of batch.entries()) this.#stream.write(bytesOf(piece), index === last ? giveAllBack : undefined);
+    for (const [index, bytes] of part.entries()) this.#stream.write(bytes, index === part.length - 1 ? goOn : undefined);
     this.#stream.uncork();
+    if (rest.length === 0) this.#flush();
   }
+}
+
+/** The first so many bytes, and the others. */
+function cut(pieces: readonly Buffer[], bytes: number): readonly [first: readonly Buffer[], rest: readonly Buffer[]] {
+  let left = bytes;
+  const index = pieces.findIndex(({ length }) => {
+    left -= length;
+    return left < 0;
+  });
+  const split = pieces[index];
+  if (split === undefined) return [pieces, []];
+  const at = split.length + left;
+  return [
+    [...pieces.slice(0, index), split.subarray(0, at)],
+    [split.subarray(at), ...pieces.slice(index + 1)],
+  ];
 }

@@ -2,15 +2,14 @@ import { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, expect, test, vi } from 'vitest';
-import { answerPartBytes } from '../../../src/http/answer.ts';
 import { trustJsonText } from '../../../src/lib/json-text.ts';
 import { allocateOwned } from '../../../src/lib/owned-memory.ts';
-import { company } from '../../../src/lib/turn-share.ts';
+import { company, partBytesMax } from '../../../src/lib/turn-share.ts';
 import { phases, serveApp } from './served-app.ts';
 
 const request =
   'POST /v1/do/test/Echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}';
-const bytes = 20 * answerPartBytes + 1;
+const bytes = 20 * partBytesMax + 1;
 
 /** A connector’s answer in memory that is to be given back, and an app that answers with it. */
 async function serveLarge() {

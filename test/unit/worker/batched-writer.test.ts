@@ -1,7 +1,8 @@
 import { Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { allocateOwned } from '../../../src/lib/owned-memory.ts';
+import { company, partBytesMax } from '../../../src/lib/turn-share.ts';
 import { BatchedWriter } from '../../../src/worker/batched-writer.ts';
 
 /** A stdin that takes nothing until told, and notes what each write held. */
@@ -117,4 +118,46 @@ test('the memory of a large message is given back once the stream is done with a
   release();
   await nextTurn();
   expect([untaken[0].length, untaken[2].length]).toEqual([0, 0]);
+});
+
+describe('while small calls come', () => {
+  const turn = async (): Promise<void> => {
+    company.ended(performance.now(), 0);
+    await nextTurn();
+    await nextTurn();
+  };
+
+  test('a large message is written in parts, each in a turn once the last one is taken, and nothing overtakes it', async () => {
+    const { stream, writes, release } = slowStream();
+    const writer = new BatchedWriter(stream, 10 * partBytesMax);
+    const owned = allocateOwned(2 * partBytesMax).fill('x');
+    await turn();
+    writer.write(['head', owned, 'tail'], 'alone');
+    writer.write(bytes('next'), 'alone');
+    writer.end();
+    expect(writes.map((written) => written.replaceAll('|', '').length)).toEqual([partBytesMax]);
+    expect(writer.queuedBytes).toBe(2 * partBytesMax + 12);
+    await turn();
+    expect(writes).toHaveLength(1);
+    for (let part = 2; stream.writableLength > 0; part += 1) {
+      release();
+      await turn();
+      if (part <= 3) expect([writes.length, owned.length]).toEqual([part, 2 * partBytesMax]);
+    }
+    expect(writes.join('').replaceAll('|', '')).toBe(`head${'x'.repeat(2 * partBytesMax)}tailnext`);
+    expect([owned.length, writer.queuedBytes, stream.writableEnded]).toEqual([0, 0, true]);
+  });
+
+  test('of a message whose rest nobody takes the memory is given back', async () => {
+    const { stream, release } = slowStream();
+    stream.on('error', () => {});
+    const writer = new BatchedWriter(stream, 10 * partBytesMax);
+    const owned = allocateOwned(3 * partBytesMax);
+    await turn();
+    writer.write([owned], 'alone');
+    release();
+    stream.destroy(new Error('gone'));
+    await turn();
+    expect([owned.length, writer.queuedBytes]).toEqual([0, 0]);
+  });
 });
