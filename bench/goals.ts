@@ -152,11 +152,17 @@ const reference: GoalsOf = (results) => {
 };
 
 const forks: GoalsOf = (results) => {
-  const fork = 'fork per request, python3';
-  const warm = (contender: string) => results.median(calls16, contender, 'perSecond') / results.median(calls16, fork, 'perSecond');
   const pair = [singleUse.prewarmed, singleUse.forked] as const;
   return [
-    withLimit(atLeast('P8', 'calls/s of a warm Python child, 16 connections, to fork per request', warm(python), 500), warm(barePython)),
+    rateGoal(results, {
+      name: 'P8',
+      what: 'calls/s of a warm Python child, 16 connections, to fork per request',
+      at: calls16,
+      own: python,
+      bare: barePython,
+      other: 'fork per request, python3',
+      bound: 500,
+    }),
     atLeast(
       'P8',
       'single-use workers: calls/s to fork per request in the same sandbox',

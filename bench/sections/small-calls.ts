@@ -24,7 +24,7 @@ const namesOfGoals: Readonly<Record<number, readonly string[]>> = {
   16: [
     ...['hono echo', 'bulkhead, static child', 'bulkhead, Python child', 'bulkhead, Node child', 'MCP SDK client and server'],
     ...['bare server, static child', 'bare server, Python child', 'bare server, Node child'],
-    ...['Flask under gunicorn, 1 connectors', ...mcpGateways],
+    ...['Flask under gunicorn, 1 connectors', 'fork per request, python3', ...mcpGateways],
   ],
   64: ['hono echo', 'bulkhead, static child', 'bare server, static child'],
 };
