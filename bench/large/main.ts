@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findLoadGenerator, runClient } from '../harness/load.ts';
 import { cpuMs, peakMb, resetPeak, rssMb } from '../harness/process-stats.ts';
-import { freePort, type ServerProcess, startOnPort } from '../harness/server-process.ts';
+import { endOnSignals, freePort, type ServerProcess, startOnPort } from '../harness/server-process.ts';
 import { createWorld, project, startServer, type World } from '../harness/world.ts';
 import { records } from '../sections/payloads.ts';
 
@@ -106,6 +106,7 @@ async function neighbours({ name, server, path }: Contestant, world: World, larg
 }
 
 const [other] = process.argv.slice(2);
+endOnSignals();
 using world = createWorld();
 await using stack = new AsyncDisposableStack();
 const limit: Contestant = { name: 'byte echo', server: stack.use(await startServer('byte-echo.ts')), path: '/' };

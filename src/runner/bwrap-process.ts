@@ -53,8 +53,9 @@ export async function spawnBwrap(host: BwrapHost, shape: BwrapShape): Promise<Wa
   const cgroup = host.cgroups?.take();
   const own: number[] = [];
   const ahead = argumentsAhead(shape.kind);
+  const countAhead = countFiles(ahead);
   try {
-    while (own.length < countFiles(ahead) + shape.files) own.push(unlinkedFile());
+    while (own.length < countAhead + shape.files) own.push(unlinkedFile());
     const command = commandOf(host, shape);
     const { child, statusDescriptor, isLimited, handed } =
       (await spawnApart(host, shape, command, own)) ?? spawnHere(host, shape, command, own);
@@ -64,10 +65,10 @@ export async function spawnBwrap(host: BwrapHost, shape: BwrapShape): Promise<Wa
     const joined = child.pid === undefined ? Promise.resolve() : (cgroup?.add(child.pid) ?? Promise.resolve());
     joined.catch(() => {});
     const files = own.map((descriptor, index) => ({ own: descriptor, handed: handed[index] as number }));
-    const filesAhead = files.splice(0, countFiles(ahead));
+    const filesAhead = files.splice(0, countAhead);
     if (child.pid !== undefined) streamOf(child, descriptors.arguments).write(textOf({ statusDescriptor, files: filesAhead }, ahead));
     closeFiles({ files: filesAhead });
-    own.splice(0, filesAhead.length);
+    own.splice(0, countAhead);
     return { child, cgroup, joined, statusDescriptor, isLimited, files };
   } catch (error) {
     for (const descriptor of own) closeSync(descriptor);
