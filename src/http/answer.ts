@@ -1,9 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-// The global one is an accessor, which costs each call (docs/performance.md).
-import { performance } from 'node:perf_hooks';
 import { giveBack } from '../lib/owned-memory.ts';
-import { latin1, type Piece, textBytesMax } from '../lib/pieces.ts';
-import { company, partBytesMax } from '../lib/turn-share.ts';
+import { PartedWrite } from '../lib/parted-write.ts';
+import { bytesOf, latin1, type Piece, textBytesMax } from '../lib/pieces.ts';
 import type { HeaderPairs } from './cors.ts';
 
 /**
@@ -61,40 +59,21 @@ export function beginAnswer({ incoming, outgoing, answer, more, answerTimeoutMs 
   }
   return () => {
     outgoing.socket?.setTimeout(answerTimeoutMs);
-    writeLarge({ outgoing, head, bytes, tail }, 0);
+    outgoing.cork();
+    if (head !== '') outgoing.write(head, 'latin1');
+    new PartedWrite({
+      stream: outgoing,
+      pieces: [bytesOf(bytes)],
+      handedOver: () => outgoing.end(tail, 'latin1'),
+      release: () => giveBack(bytes),
+    }).start();
+    outgoing.uncork();
   };
 }
 
 /** Bytes of an answer’s body. */
 export function answerBytes({ head = '', bytes, tail = '' }: Answer): number {
   return head.length + (bytes?.length ?? 0) + tail.length;
-}
-
-interface LargeAnswer {
-  readonly outgoing: ServerResponse;
-  readonly head: string;
-  readonly bytes: Uint8Array;
-  readonly tail: string;
-}
-
-/** From `start` on, all at once or, while small calls come, one part in a turn. */
-function writeLarge(answer: LargeAnswer, start: number): void {
-  const { outgoing, head, bytes, tail } = answer;
-  if (outgoing.destroyed) {
-    giveBack(bytes);
-    return;
-  }
-  const end = company.hasSmall(performance.now()) ? Math.min(start + partBytesMax, bytes.length) : bytes.length;
-  const isLast = end === bytes.length;
-  outgoing.cork();
-  if (start === 0 && head !== '') outgoing.write(head, 'latin1');
-  outgoing.write(bytes.subarray(start, end), (error) => {
-    // Also after an error, of which Node tells when libuv is done with the bytes: a socket's are copied by the call that writes them.
-    if (isLast || error) giveBack(bytes);
-    else company.rest(performance.now(), () => writeLarge(answer, end));
-  });
-  if (isLast) outgoing.end(tail, 'latin1');
-  outgoing.uncork();
 }
 
 /** Node itself drops an unread body for as long as it comes; this bounds it. */

@@ -1,9 +1,7 @@
-// The global one is an accessor, which costs each call (docs/performance.md).
-import { performance } from 'node:perf_hooks';
 import type { Writable } from 'node:stream';
 import { giveBack } from '../lib/owned-memory.ts';
+import { PartedWrite } from '../lib/parted-write.ts';
 import { byteLengthOf, bytesOf, JoinedPieces, type Piece } from '../lib/pieces.ts';
-import { company, partBytesMax } from '../lib/turn-share.ts';
 
 /** Above this many bytes a batch of texts and buffers is written with writev; below, copying it together is cheaper. */
 const concatBytesMax = 32 * 1024;
@@ -20,8 +18,8 @@ export class BatchedWriter {
   #batchBytes = 0;
   #batchMessages = 0;
   #isBusy = false;
-  /** What of a large batch is still to be written. Whatever comes meanwhile waits. */
-  #left: readonly Buffer[] = [];
+  /** The last large batch. What comes while some of it is left waits. */
+  #large: PartedWrite | undefined;
   #isEnding = false;
 
   constructor(stream: Writable, queueBytesMax: number) {
@@ -31,7 +29,11 @@ export class BatchedWriter {
 
   /** Bytes that the connector has not taken yet. */
   get queuedBytes(): number {
-    return this.#stream.writableLength + byteLengthOf(this.#left) + this.#batchBytes;
+    return this.#stream.writableLength + this.#leftBytes + this.#batchBytes;
+  }
+
+  get #leftBytes(): number {
+    return this.#large?.leftBytes ?? 0;
   }
 
   /** False when the connector reads too slowly for so many bytes more. */
@@ -60,9 +62,9 @@ export class BatchedWriter {
   }
 
   #flush(): void {
-    if (this.#left.length > 0) return;
+    if (this.#leftBytes > 0) return;
     if (this.#batchMessages > 0) this.#writeBatch();
-    if (this.#isEnding && this.#left.length === 0) this.#stream.end();
+    if (this.#isEnding && this.#leftBytes === 0) this.#stream.end();
   }
 
   #writeBatch(): void {
@@ -79,46 +81,14 @@ export class BatchedWriter {
   }
 
   #writeTogether(batch: readonly Piece[]): void {
-    this.#left = batch.map(bytesOf);
-    this.#writeLeft(() => {
-      for (const piece of batch) giveBack(piece);
+    this.#large = new PartedWrite({
+      stream: this.#stream,
+      pieces: batch.map(bytesOf),
+      handedOver: () => this.#flush(),
+      release() {
+        for (const piece of batch) giveBack(piece);
+      },
     });
+    this.#large.start();
   }
-
-  /** All at once or, while small calls come, one part in a turn: a connector that reads at once would have the kernel write for milliseconds. */
-  #writeLeft(giveAllBack: () => void): void {
-    if (!this.#stream.writable) {
-      this.#left = [];
-      giveAllBack();
-      return;
-    }
-    const [part, rest] = company.hasSmall(performance.now()) ? cut(this.#left, partBytesMax) : [this.#left, []];
-    this.#left = rest;
-    const goOn = (error?: Error | null): void => {
-      // Also after an error, of which Node tells when libuv is done with the bytes.
-      if (rest.length === 0) giveAllBack();
-      else if (error) this.#writeLeft(giveAllBack);
-      else company.rest(performance.now(), () => this.#writeLeft(giveAllBack));
-    };
-    this.#stream.cork();
-    for (const [index, bytes] of part.entries()) this.#stream.write(bytes, index === part.length - 1 ? goOn : undefined);
-    this.#stream.uncork();
-    if (rest.length === 0) this.#flush();
-  }
-}
-
-/** The first so many bytes, and the others. */
-function cut(pieces: readonly Buffer[], bytes: number): readonly [first: readonly Buffer[], rest: readonly Buffer[]] {
-  let left = bytes;
-  const index = pieces.findIndex(({ length }) => {
-    left -= length;
-    return left < 0;
-  });
-  const split = pieces[index];
-  if (split === undefined) return [pieces, []];
-  const at = split.length + left;
-  return [
-    [...pieces.slice(0, index), split.subarray(0, at)],
-    [split.subarray(at), ...pieces.slice(index + 1)],
-  ];
 }
