@@ -6,6 +6,7 @@ import { company, partBytesMax } from './turn-share.ts';
 
 export interface PartedWriteOptions {
   readonly stream: Writable;
+  /** At least one. */
   readonly pieces: readonly Buffer[];
   /** The stream has been handed all of them: what it gets now comes behind them. Not called for a stream that fails before. */
   readonly handedOver: () => void;
@@ -31,8 +32,12 @@ export class PartedWrite {
     return byteLengthOf(this.#left);
   }
 
-  /** Hands over the first part, and sees to the others. To be called once. */
+  /** Hands over the first part now, and sees to the others. To be called once. */
   start(): void {
+    this.#handOver();
+  }
+
+  #handOver(): void {
     const { stream, handedOver } = this.#options;
     if (stream.destroyed || !stream.writable) {
       this.#drop();
@@ -52,7 +57,7 @@ export class PartedWrite {
   /** Also told of after an error, once libuv is done with the bytes: a socket’s are copied by the call that writes them. */
   #taken(isLast: boolean, error: Error | null | undefined): void {
     if (isLast || error) this.#drop();
-    else company.rest(performance.now(), () => this.start());
+    else company.rest(performance.now(), () => this.#handOver());
   }
 
   #drop(): void {
