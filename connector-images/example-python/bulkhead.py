@@ -25,6 +25,16 @@ _protocol_fd = os.dup(1)
 os.dup2(2, 1)
 sys.stdout.reconfigure(line_buffering=True)
 
+
+def _leave_protocol():
+    """A forked child has no part in it: what it would answer is its parent's to answer."""
+    global _protocol_fd
+    os.close(_protocol_fd)
+    _protocol_fd = -1
+
+
+os.register_at_fork(after_in_child=_leave_protocol)
+
 _commands = {}
 _DRAIN_TIMEOUT_S = 2.0
 #: A command of so much is slow: several times what it costs to wake a thread. Slow ones count for some that were not, and above the bound
@@ -37,6 +47,11 @@ _SLOWNESS_MAX = 64
 _LOOK_S = 0.002
 #: So many looks without a command, and nobody looks any more.
 _CALM_MAX = 8
+#: The protocol's levels, by these and by Python's own names.
+_LEVELS = {"debug": "debug", "info": "info", "warn": "warn", "warning": "warn", "error": "error", "critical": "error"}
+#: What the proxy takes of a notification, and characters that are kept of the message of a larger one: each is up to twelve bytes.
+_NOTIFICATION_BYTES_MAX = 262144
+_CUT_MESSAGE_CHARS = 20000
 
 
 class ConnectorError(Exception):
@@ -60,7 +75,7 @@ class Reply:
 
 
 class JsonText:
-    """One JSON value as its own text; put it anywhere in an answer."""
+    """One JSON value as its own text; put it anywhere in an answer. It is not checked: text that is no JSON ends the connector."""
 
     def __init__(self, source):
         self.json_text = source
@@ -81,6 +96,9 @@ class ExactInt(int):
 class Context:
     """What a command is told beside its input; the engine's data is present only where connector.yaml names it in `context`."""
 
+    #: Set by a coroutine that runs: cancels it.
+    _stop = None
+
     def __init__(self, given, setup, server):
         self.invocation_id = given["invocationId"]
         #: When the answer stops being of use: milliseconds since the epoch.
@@ -100,7 +118,7 @@ class Context:
 
     @property
     def cancelled(self):
-        """A threading.Event, set when the answer is no longer wanted."""
+        """A threading.Event, set when the answer is no longer wanted. A coroutine is cancelled then, as asyncio cancels a task."""
         # Made when it is asked for, which few commands do: it takes longer to make than all the rest of a context.
         event = self.__dict__.get("_event") or self.__dict__.setdefault("_event", threading.Event())
         if self._is_cancelled:
@@ -112,18 +130,27 @@ class Context:
         event = self.__dict__.get("_event")
         if event is not None:
             event.set()
+        if self._stop is not None:
+            self._stop()
 
     def remaining_s(self):
         """Seconds until the deadline, for the timeout of a client library; never below 0."""
         return max(0.0, self.deadline / 1000 - time.time())
 
     def log(self, level, message, **fields):
-        """level: debug, info, warn or error."""
-        self._server.notify("log", {"invocationId": self.invocation_id, "level": level, "message": message, "fields": fields})
+        """level: debug, info, warn or error. A line of more than 256 KiB is cut, and loses its fields."""
+        if level not in _LEVELS:
+            raise ValueError("A log level is debug, info, warn or error.")
+        line = {"invocationId": self.invocation_id, "level": _LEVELS[level], "message": str(message), "fields": fields}
+        self._server.notify("log", line)
 
     def progress(self, progress, total=None, message=None):
-        given = {"invocationId": self.invocation_id, "progress": progress, "total": total, "message": message}
-        self._server.notify("progress", {name: value for name, value in given.items() if value is not None})
+        given = {"invocationId": self.invocation_id, "progress": _number(progress)}
+        if total is not None:
+            given["total"] = _number(total)
+        if message is not None:
+            given["message"] = str(message)
+        self._server.notify("progress", given)
 
 
 def command(function):
@@ -135,8 +162,10 @@ def command(function):
 def serve(concurrency=8, version=None, start=None, close=None):
     """Answers the proxy until stdin ends, then ends the process.
 
-    concurrency: invocations at once, in as many threads as their commands need; with 1 they run on the main thread, without any other.
-    start(config, secrets) runs once before the first invocation, close() once after the last.
+    concurrency: invocations at once, in as many threads as their commands need; with 1 they run on the main thread, without any other:
+    then nobody reads amid a command, so it is not told of its cancellation.
+    start(config, secrets) runs once before the first invocation, close() once when the proxy says that nothing more will come. Both, as
+    commands, may be coroutine functions.
     """
     Server(concurrency, version, start, close).run()
 
@@ -293,7 +322,11 @@ class Server:
                     self._watched.wait()
 
     def notify(self, method, params):
-        self._send('{"jsonrpc":"2.0","method":"%s","params":%s}\n' % (method, dumps(params)))
+        text = dumps(params)
+        if len(text) > _NOTIFICATION_BYTES_MAX - 100:
+            kept = {name: value for name, value in params.items() if name != "fields"}
+            text = dumps(dict(kept, message=params.get("message", "")[:_CUT_MESSAGE_CHARS] + " (cut)"))
+        self._send('{"jsonrpc":"2.0","method":"%s","params":%s}\n' % (method, text))
 
     def _read(self, line):
         """The message; None: it was none, or is answered."""
@@ -307,7 +340,7 @@ class Server:
             if request_id is None:
                 raise
             failure = ConnectorError("The message cannot be read: %s." % error, type(error).__name__)
-            self._send('{"jsonrpc":"2.0","id":"%s","error":%s}\n' % (request_id.group(1).decode(), dumps(_describe(failure))))
+            self._send('{"jsonrpc":"2.0","id":"%s","error":%s}\n' % (request_id.group(1).decode(), _failure(failure)))
             return None
 
     def _receive(self, message):
@@ -319,14 +352,19 @@ class Server:
         elif method == "initialize":
             self._answer(message["id"], self.initialize, params)
         elif method == "shutdown":
-            self._answer(message["id"], lambda: (self._close and self._close()) and {} or {})
+            self._answer(message["id"], self._shut_down)
         elif "id" in message:
             self._answer(message["id"], dict)
+
+    def _shut_down(self):
+        if self._close is not None:
+            _ended(self._close())
+        return {}
 
     def initialize(self, params):
         self._setup = params
         if self._start is not None:
-            self._start(params["config"], params["secrets"])
+            _ended(self._start(params["config"], params["secrets"]))
         known = [{"name": name} for name in _commands]
         ready = {"protocol": 1, "commands": known, "concurrency": self._concurrency}
         return ready if self._version is None else dict(ready, version=self._version)
@@ -339,11 +377,7 @@ class Server:
         function = _commands.get(params["command"])
         if function is None:
             raise ConnectorError("This connector has no command %s." % params["command"], "command_not_found")
-        result = function(params["input"], context)
-        if hasattr(result, "__await__"):
-            import asyncio  # a third of the time that this file takes to load, and most connectors have no use for it
-
-            result = asyncio.run(_awaited(result))
+        result = _ended(function(params["input"], context), context)
         return result.fields if isinstance(result, Reply) else {"body": result}
 
     def _invoke(self, request_id, params, context):
@@ -364,12 +398,14 @@ class Server:
         try:
             outcome = '"result":' + dumps(work(*arguments))
         except BaseException as error:  # SystemExit too: one command must not end the others' process
-            outcome = '"error":' + dumps(_describe(error))
+            outcome = '"error":' + _failure(error)
         return '{"jsonrpc":"2.0","id":%s,%s}\n' % (_encode(request_id), outcome)
 
     def _send(self, line):
         """At once: the proxy works on this answer while the next is made."""
-        data = line.encode("ascii", "backslashreplace")
+        data = line.encode("ascii")
+        if _protocol_fd < 0:  # forked: its lock may never be free
+            os._exit(1)
         with self._writing:
             try:
                 while data:
@@ -382,18 +418,63 @@ class Server:
         end = time.monotonic() + _DRAIN_TIMEOUT_S
         while (self._running or self._writing.locked()) and time.monotonic() < end:
             time.sleep(0.005)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except Exception:  # the connector's own by now, and perhaps none
+                pass
         os._exit(0)
 
 
-async def _awaited(awaitable):
-    return await awaitable
+def _ended(result, context=None):
+    """What a function gave; of a coroutine function, what its coroutine gives, which is cancelled with its invocation."""
+    if not hasattr(result, "__await__"):
+        return result
+    import asyncio  # a third of the time that this file takes to load, and most connectors have no use for it
+
+    async def run():
+        if context is not None:
+            loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+            def stop():
+                try:
+                    loop.call_soon_threadsafe(task.cancel)
+                except RuntimeError:  # it has ended
+                    pass
+
+            context._stop = stop
+            # In a turn of its own, so that one that has nothing to await ends as it is told.
+            if context._is_cancelled:
+                stop()
+        return await result
+
+    return asyncio.run(run())
+
+
+def _number(value):
+    if not isinstance(value, (int, float)):
+        raise TypeError("Progress is told in numbers.")
+    return +value
+
+
+def _failure(error):
+    """The error of an answer. To tell of it never fails, whatever was raised and put into it: that would end the process."""
+    try:
+        message, data = _describe(error)
+    except BaseException as worse:
+        message, data = "%s, of which no more can be told: %s" % (type(error).__name__, type(worse).__name__), {}
+    try:
+        return dumps({"code": -32000, "message": message, "data": data})
+    except BaseException as worse:
+        code = data.get("errorCode")
+        told = "%s (The rest of this error is no JSON: %s.)" % (message, type(worse).__name__)
+        return _encode({"code": -32000, "message": told, "data": {"errorCode": code} if isinstance(code, str) else {}})
 
 
 def _describe(error):
     if isinstance(error, ConnectorError):
-        data = error.data
+        # A class of the connector's own may have left out what ConnectorError does at its making.
+        data = getattr(error, "data", {"errorCode": "ConnectorError"})
     else:
         import re  # these are slow to load, and not needed before something fails
         import traceback
@@ -401,7 +482,7 @@ def _describe(error):
         traceback.print_exception(type(error), error, error.__traceback__)
         name = type(error).__name__
         data = {"errorCode": name if re.match(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}\Z", name) else None}
-    return {"code": -32000, "message": str(error), "data": {name: value for name, value in data.items() if value is not None}}
+    return str(error), {name: value for name, value in data.items() if value is not None}
 
 
 # ---- JSON that keeps numbers as they were -------------------------------------------------------------------------------------
@@ -449,9 +530,18 @@ def _marked(value, mark, texts):
     if isinstance(value, (list, tuple)):
         return [_marked(item, mark, texts) for item in value]
     if isinstance(value, (ExactFloat, ExactInt, JsonText)):
-        texts.append(value.json_text)
+        texts.append(_on_one_line(value.json_text))
         return "%s:%d" % (mark, len(texts) - 1)
     return value
+
+
+def _on_one_line(text):
+    """The same JSON in ASCII, without line breaks, which stand only between tokens; what is not ASCII stands only within strings."""
+    if not text.isascii():
+        import re
+
+        text = re.sub(r"[^\x00-\x7f]+", lambda found: _encode(found.group())[1:-1], text)
+    return text.replace("\n", " ").replace("\r", " ")
 
 
 def _exact_float(text):

@@ -8,11 +8,13 @@
  * the protocol (docs/protocol.md). A child process must not inherit stdout either: give it `stdio: ['ignore', 2, 2]`.
  */
 import { randomUUID } from 'node:crypto';
+import { syncBuiltinESMExports } from 'node:module';
 import type { Writable } from 'node:stream';
 
 export type Handler = (input: Input, context: Context) => unknown;
 export type Input = Readonly<Record<string, unknown>>;
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof logLevels)[number];
 
 export interface ServeOptions {
   /** What to run, by the names in connector.yaml. What a handler returns is the body of the answer; `reply()` says more. */
@@ -50,6 +52,7 @@ export interface Context extends Setup {
   readonly signal: AbortSignal;
   /** Each parameter as the caller wrote it. Put one anywhere in the answer, and it comes out unaltered: 1e400, 1.0 and all digits. */
   readonly text: Readonly<Record<string, JsonText>>;
+  /** A line of more than 256 KiB is cut, and loses its fields. */
   log(level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>): void;
   progress(progress: number, total?: number, message?: string): void;
 }
@@ -101,7 +104,10 @@ class Reply {
   }
 }
 
-/** One JSON value as its own text. `JSON.parse` would lose digits (`1.0`, 1e400, long integers) and the order of keys such as "10", "9". */
+/**
+ * One JSON value as its own text. `JSON.parse` would lose digits (`1.0`, 1e400, long integers) and the order of keys such as "10", "9". It is
+ * not checked: text that is no JSON ends the connector.
+ */
 export class JsonText {
   // Set only while `stringify` runs, which is synchronous: it turns a JsonText met there into a mark that is replaced afterwards.
   static #splices: Splices | undefined;
@@ -131,7 +137,8 @@ export class JsonText {
     if (splices === undefined) return JSON.parse(this.source, keepDigits);
     // Chosen here and now, so nothing in the value can contain it.
     splices.mark ||= randomUUID();
-    return `${splices.mark}:${splices.sources.push(this.source) - 1}`;
+    // A message is one line. JSON has line breaks between tokens only, where a blank means the same.
+    return `${splices.mark}:${splices.sources.push(this.source.replace(/[\r\n]/g, ' ')) - 1}`;
   }
 
   parse(): unknown {
@@ -239,6 +246,8 @@ function takeStdout(): Writable {
   const { stdout, stderr } = process;
   Object.defineProperty(process, 'stdout', { get: () => stderr, configurable: true, enumerable: true });
   Reflect.set(console, '_stdout', stderr);
+  // For `import { stdout } from 'node:process'`, which has been read before.
+  syncBuiltinESMExports();
   return stdout;
 }
 
@@ -385,16 +394,35 @@ function success(value: unknown, resultOf: (value: unknown) => unknown): string 
   }
 }
 
+/** To tell of a failure never fails, whatever was thrown and put into it: that would end the process, and all that runs in it. */
 function failure(error: unknown): string {
   const { message, data } = describe(error);
+  try {
+    return failureText(message, data);
+  } catch (worse) {
+    const { errorCode } = data;
+    const told = `${message} (The rest of this error is no JSON: ${nameOf(worse)}.)`;
+    return failureText(told, typeof errorCode === 'string' ? { errorCode } : {});
+  }
+}
+
+function failureText(message: string, data: ErrorData): string {
   return `"error":${JsonText.stringify({ code: -32000, message, data })}`;
 }
 
 function describe(error: unknown): { readonly message: string; readonly data: ErrorData } {
-  if (error instanceof ConnectorError) return { message: error.message, data: { errorCode: error.name, ...error.data } };
-  if (!(error instanceof Error)) return { message: String(error), data: {} };
-  console.error(error);
-  return { message: error.message, data: /^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$/.test(error.name) ? { errorCode: error.name } : {} };
+  try {
+    if (error instanceof ConnectorError) return { message: String(error.message), data: { errorCode: error.name, ...error.data } };
+    if (!(error instanceof Error)) return { message: String(error), data: {} };
+    console.error(error);
+    return { message: String(error.message), data: /^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$/.test(error.name) ? { errorCode: error.name } : {} };
+  } catch (worse) {
+    return { message: `The command failed with what cannot be told: ${nameOf(worse)}.`, data: {} };
+  }
+}
+
+function nameOf(worse: unknown): string {
+  return worse instanceof TypeError || worse instanceof RangeError ? worse.name : 'another failure';
 }
 
 /**
@@ -411,12 +439,20 @@ class InvocationContext {
   constructor(given: { readonly invocationId: string }, setup: Setup, invocation: Invoked) {
     Object.assign(this, given, setup);
     const { cancellation, line, send } = invocation;
-    const notify = (method: string, params: object) =>
-      send(`${JsonText.stringify({ jsonrpc: '2.0', method, params: { invocationId: given.invocationId, ...params } })}\n`);
+    const { invocationId } = given;
+    const notify = (method: string, params: Told) => send(notificationText(method, { invocationId, ...params }));
     this.#cancellation = cancellation;
     this.#line = line;
-    this.log = (level, message, fields) => notify('log', { level, message, fields });
-    this.progress = (progress, total, message) => notify('progress', { progress, total, message });
+    this.log = (level, message, fields) => {
+      if (!logLevels.includes(level)) throw new TypeError(`A log level is one of ${logLevels.join(', ')}.`);
+      if (fields !== undefined && (typeof fields !== 'object' || fields === null || Array.isArray(fields)))
+        throw new TypeError('The fields of a log line are an object.');
+      notify('log', { level, message: String(message), fields });
+    };
+    this.progress = (progress, total, message) => {
+      if (!Number.isFinite(progress) || !Number.isFinite(total ?? 0)) throw new TypeError('Progress is told in finite numbers.');
+      notify('progress', { progress, total, message: message === undefined ? undefined : String(message) });
+    };
   }
 
   get signal(): AbortSignal {
@@ -428,6 +464,22 @@ class InvocationContext {
     this.#text ??= new JsonText(this.#line).members()['params']?.members()['input']?.members() ?? {};
     return this.#text;
   }
+}
+
+/** What the proxy takes of a notification, and characters that are kept of the message of a larger one: each is up to six bytes. */
+const notificationBytesMax = 262_144;
+const cutMessageChars = 40_000;
+
+interface Told {
+  readonly message?: string | undefined;
+  readonly [name: string]: unknown;
+}
+
+function notificationText(method: string, params: Told): string {
+  const text = `${JsonText.stringify({ jsonrpc: '2.0', method, params })}\n`;
+  if (Buffer.byteLength(text) <= notificationBytesMax) return text;
+  const message = `${(params.message ?? '').slice(0, cutMessageChars)} (cut)`;
+  return `${JSON.stringify({ jsonrpc: '2.0', method, params: { ...params, message, fields: undefined } })}\n`;
 }
 
 interface Invoked {

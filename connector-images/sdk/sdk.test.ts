@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { staleCopies } from '../../scripts/sync-sdk.ts';
+import { lineLimitsDefault } from '../../src/protocol/limits.ts';
 import { folderOf, type StartedConnector, startConnector } from '../start-connector.ts';
 import { JsonText } from './bulkhead.ts';
 
@@ -11,8 +12,16 @@ import { JsonText } from './bulkhead.ts';
 const node = `
 import { ConnectorError, JsonText, reply, serve } from './bulkhead.ts';
 import { existsSync } from 'node:fs';
+import { stdout } from 'node:process';
 console.log('printed while loading');
 let goOn;
+const odd = {
+  detail: () => { throw new ConnectorError('late', { errorCode: 'Late', detail: { at: 1n } }); },
+  thrown: () => Promise.reject(Object.create(null)),
+  raised: () => { throw Object.defineProperty(new Error(), 'message', { get() { throw new TypeError('no'); } }); },
+  level: (c) => c.log('loud', 'x'),
+  progress: (c) => c.progress(Number.NaN),
+};
 const busyFor = (ms) => { const end = performance.now() + ms; while (performance.now() < end); };
 serve({
   version: '3.1.4',
@@ -20,7 +29,11 @@ serve({
   close: () => console.error('closed'),
   commands: {
     Echo: (_input, { text }) => ({ got: text.value }),
-    Print: () => { console.log('{"jsonrpc":"2.0","id":"request-2","result":{}}'); process.stdout.write('noise'); return 1; },
+    Print: () => { console.log('{"jsonrpc":"2.0","id":"request-2","result":{}}'); process.stdout.write('noise'); stdout.write('more'); return 1; },
+    Odd: ({ what }, c) => odd[what](c),
+    LogObject: (_input, c) => c.log('error', new Error('as it is')),
+    LogLong: (_input, c) => c.log('warn', '\\u0001'.repeat(300_000), { n: 1 }),
+    Text: () => new JsonText('{"a":\\n"caf\u00e9 \u{1f600}",\\r\\n"b": 1.0}'),
     Fail: () => { throw new ConnectorError('no such thing', { errorCode: 'NotThere', httpStatus: 404, retryable: false, detail: { a: 1 } }); },
     Raise: () => { throw new RangeError('out of it'); },
     Context: (input, c) => ({ config: c.config, secrets: c.secrets, taskData: c.taskData, callbackUrl: c.callbackUrl, attempt: c.attempt, input }),
@@ -35,7 +48,8 @@ serve({
   },
 });`;
 const python = `
-from bulkhead import ConnectorError, Reply, command, serve
+from bulkhead import ConnectorError, JsonText, Reply, command, serve
+import datetime
 import os
 import threading
 import time
@@ -51,6 +65,40 @@ def Print(input, ctx):
     print('{"jsonrpc":"2.0","id":"request-2","result":{}}')
     os.system("echo noise")
     return 1
+
+class Untellable(Exception):
+    def __str__(self):
+        raise ValueError("no")
+
+class Unmade(ConnectorError):
+    def __init__(self):
+        pass
+
+@command
+def Odd(input, ctx):
+    what = input["what"]
+    if what == "detail":
+        raise ConnectorError("late", error_code="Late", detail={"at": datetime.datetime.now()})
+    if what == "thrown":
+        raise Untellable()
+    if what == "raised":
+        raise Unmade()
+    if what == "level":
+        ctx.log("loud", "x")
+    if what == "progress":
+        ctx.progress(float("nan"))
+
+@command
+def LogObject(input, ctx):
+    ctx.log("error", Exception("as it is"))
+
+@command
+def LogLong(input, ctx):
+    ctx.log("warning", "\\U0001f600" * 300000, n=1)
+
+@command
+def Text(input, ctx):
+    return JsonText('{"a":\\n"caf\u00e9 \u{1f600}",\\r\\n"b": 1.0}')
 
 @command
 def Fail(input, ctx):
@@ -220,6 +268,7 @@ describe.each(kinds)('the $kind SDK', ({ file, program, source, sdk }) => {
     const { result } = await connector.invoke('Print', '{}');
     expect(result).toEqual({ body: 1 });
     await expect.poll(connector.stderr).toMatch(/printed while loading[\s\S]*noise/);
+    if (program === 'node') await expect.poll(connector.stderr).toContain('noisemore');
   });
 
   it('names failures', async () => {
@@ -234,6 +283,34 @@ describe.each(kinds)('the $kind SDK', ({ file, program, source, sdk }) => {
     await expect.poll(connector.stderr).toContain('RangeError: out of it');
     const unknown = await connector.invoke('toString', '{}');
     expect(unknown.error?.data).toEqual({ errorCode: 'command_not_found' });
+  });
+
+  it.each([
+    ['detail', /^late \(The rest of this error is no JSON: TypeError\.\)$/, { errorCode: 'Late' }],
+    ['thrown', /cannot be told|no more can be told/, {}],
+    ['raised', /^$|cannot be told/, expect.anything()],
+    ['level', /^A log level is /, expect.anything()],
+    ['progress', /finite numbers|not JSON compliant/, expect.anything()],
+  ])('goes on after a command that fails by an odd %s', async (what, message, data) => {
+    const { error } = await connector.invoke('Odd', JSON.stringify({ what }));
+    expect(error).toEqual({ code: -32000, message: expect.stringMatching(message), data });
+    expect((await connector.invoke('Echo', '{"value":1}')).result).toEqual({ body: { got: 1 } });
+  });
+
+  it('tells of what is no text as text, and cuts what the proxy would not take', async () => {
+    await connector.invoke('LogObject', '{}', { invocationId: 'object' });
+    await connector.invoke('LogLong', '{}', { invocationId: 'long' });
+    const [object, long] = ['object', 'long'].map((id) => connector.lines.find((line) => line.includes(`"invocationId":"${id}"`)) ?? '');
+    expect(JSON.parse(object ?? '').params).toMatchObject({ level: 'error', message: expect.stringMatching(/as it is$/) });
+    expect(Buffer.byteLength(long ?? '')).toBeLessThanOrEqual(lineLimitsDefault.notificationBytesMax);
+    const { level, message, fields } = JSON.parse(long ?? '').params;
+    expect([level, message.slice(-6), message.length > 20_000, fields]).toEqual(['warn', ' (cut)', true, undefined]);
+  });
+
+  it('puts the text of any JSON on one line, as it was else', async () => {
+    const line = await connector.request('invoke', { command: 'Text', input: {}, context: { invocationId: 'i' } });
+    expect(JSON.parse(line).result).toEqual({ body: { a: 'café 😀', b: 1 } });
+    expect(line).toContain('"b": 1.0}');
   });
 
   it('hands over settings, secrets and the engine data that was sent', async () => {
@@ -396,6 +473,70 @@ describe.each(kinds)('the $kind SDK', ({ file, program, source, sdk }) => {
     await using own = await start();
     own.send('{"jsonrpc":"2.0","id":"w","method":"invoke","params":{"command":"Wait","input":{},"context":{"invocationId":"w"}}}\n');
     expect(await own.end()).toBe(0);
+  });
+});
+
+describe('the Python SDK with coroutines and forks', () => {
+  const source = `
+from bulkhead import command, serve
+import asyncio
+import os
+
+@command
+async def Rest(input, ctx):
+    try:
+        await asyncio.sleep(20)
+    except asyncio.CancelledError:
+        return {"stopped": ctx.cancelled.is_set()}
+
+@command
+def Fork(input, ctx):
+    child = os.fork()
+    if child == 0:
+        raise ValueError("in the child")
+    return {"child": os.waitpid(child, 0)[1] != 0}
+
+async def start(config, secrets):
+    await asyncio.sleep(0)
+    if config.get("broken"):
+        raise ValueError("settings.broken is set")
+
+async def close():
+    os.write(2, b"closed\\n")
+
+serve(start=start, close=close)`;
+  let folder: string;
+  const startIt = (config: unknown = {}) => startConnector({ folder, command: ['python3', 'main.py'], config });
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'bulkhead-sdk-'));
+    writeFileSync(join(folder, 'main.py'), source);
+    symlinkSync(join(folderOf('sdk'), 'bulkhead.py'), join(folder, 'bulkhead.py'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it('cancels a coroutine with its invocation', async () => {
+    await using connector = await startIt();
+    const resting = connector.invoke('Rest', '{}', { invocationId: 'rest' });
+    await connector.request('ping', {});
+    connector.send('{"jsonrpc":"2.0","method":"cancel","params":{"invocationId":"rest","reason":"client gone"}}\n');
+    expect((await resting).result).toEqual({ body: { stopped: true } });
+  });
+
+  it('runs coroutines at the start and at the end', async () => {
+    await using broken = await startIt({ broken: true });
+    expect(JSON.parse(broken.lines[0] ?? '').error.message).toBe('settings.broken is set');
+    await using connector = await startIt();
+    expect(JSON.parse(await connector.request('shutdown', {})).result).toEqual({});
+    expect(await connector.end()).toBe(0);
+    expect(connector.stderr()).toContain('closed');
+  });
+
+  it('has a forked child answer nothing in its parent’s name', async () => {
+    await using connector = await startIt();
+    const { length } = connector.lines;
+    expect((await connector.invoke('Fork', '{}')).result).toEqual({ body: { child: true } });
+    await connector.request('ping', {});
+    expect(connector.lines).toHaveLength(length + 2);
   });
 });
 
