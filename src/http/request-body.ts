@@ -52,8 +52,8 @@ export function receiveBody(options: BodyOptions): Promise<ReceivedBody> {
   const { incoming, headers, outgoing } = options;
   return new Promise((resolve, reject) => {
     const body = new IncomingBody(options, resolve, reject);
-    // A client that asked first is told to send only now that its body is wanted.
-    if (headers.expect !== undefined) outgoing.writeContinue();
+    // A client that asked first is told to send only now that its body is wanted; one of HTTP/1.0 does not know that answer (RFC 9110, 10.1.1).
+    if (headers.expect !== undefined && incoming.httpVersion !== '1.0') outgoing.writeContinue();
     const onClose = (): void => body.leave();
     // The listeners stay: they go with the request, and taking four of them off costs more than a flag.
     incoming

@@ -55,7 +55,7 @@ export async function startServer({ app, host, port, sharePort = false, limits }
   server.on('clientError', answerClientError);
   const closing = createClosing(server);
   const handle = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
-    if (closing.isClosing()) outgoing.shouldKeepAlive = false;
+    closing.serves(incoming.socket, outgoing);
     app.handle(incoming, outgoing);
   };
   // With a listener of its own, a body that waits for "100 Continue" is asked for only once it is wanted.
@@ -77,38 +77,44 @@ function urlOf({ address, family, port }: AddressInfo): string {
 }
 
 interface Closing {
-  isClosing(): boolean;
+  /** To be told of each request. Once the server closes, the last answer of each connection says that this ends behind it. */
+  serves(socket: Socket, outgoing: ServerResponse): void;
   connections(): number;
   close(deadline: number): Promise<void>;
 }
 
 function createClosing(server: Server): Closing {
-  const sockets = new Set<Socket>();
+  /** Open connections, each with its last answer, if any: behind one that says that it ends, Node would drop those still to come. */
+  const lastAnswers = new Map<Socket, ServerResponse | undefined>();
   server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+    lastAnswers.set(socket, undefined);
+    socket.once('close', () => lastAnswers.delete(socket));
   });
   let closed: Promise<void> | undefined;
   const close = async (deadline: number): Promise<void> => {
     const { promise, resolve } = Promise.withResolvers<void>();
     server.close(() => resolve());
+    for (const outgoing of lastAnswers.values()) if (outgoing?.headersSent === false) outgoing.shouldKeepAlive = false;
     const endIdle = (): void => {
       server.closeIdleConnections();
       // Node counts a connection that has sent nothing as busy.
-      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+      for (const socket of lastAnswers.keys()) if (socket.bytesRead === 0) socket.destroy();
     };
     endIdle();
     const interval = setInterval(endIdle, closeIntervalMs);
     const timeout = setTimeout(() => server.closeAllConnections(), Math.max(0, deadline - Date.now()));
     await promise;
     // Node tells that all is closed before the connections themselves tell it.
-    await Promise.all([...sockets].map((socket) => new Promise((ended) => socket.once('close', ended))));
+    await Promise.all([...lastAnswers.keys()].map((socket) => new Promise((ended) => socket.once('close', ended))));
     clearInterval(interval);
     clearTimeout(timeout);
   };
   return {
-    isClosing: () => closed !== undefined,
-    connections: () => sockets.size,
+    serves(socket, outgoing) {
+      if (closed !== undefined) outgoing.shouldKeepAlive = false;
+      lastAnswers.set(socket, outgoing);
+    },
+    connections: () => lastAnswers.size,
     close(deadline) {
       closed ??= close(deadline);
       return closed;

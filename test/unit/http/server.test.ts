@@ -97,6 +97,16 @@ describe('limits', () => {
     expect(Date.now() - startedAt).toBeGreaterThanOrEqual(lingerTimeoutMs - 100);
   });
 
+  test('a client of HTTP/1.0 gets one answer, though it expects another first', async () => {
+    await using app = await serveApp();
+    const client = open(app.port);
+    client.socket.write(request.replace('HTTP/1.1', 'HTTP/1.0').replace('\r\n\r\n{}', '\r\nExpect: 100-continue\r\n\r\n{'));
+    await vi.waitFor(() => expect(app.connections()).toBe(1));
+    client.socket.write('}');
+    await client.closed;
+    expect(client.received()).toMatch(/^HTTP\/1\.1 200 OK/);
+  });
+
   test('a port that is taken is told by rejecting', async () => {
     await using app = await serveApp();
     const options = { app: { handle() {} }, host: '127.0.0.1', port: app.port, limits: { headersTimeoutMs: 1, bodyTimeoutMs: 1 } };
@@ -141,6 +151,26 @@ describe('close', () => {
     await client.closed;
     expect(client.received()).toContain('200 OK');
     expect(client.received()).toContain('"error": null');
+    expect(client.received()).toContain('Connection: close');
+  });
+
+  test('says so in the last of several answers that are under way on a connection', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const invoke = (invocation: Invocation): Promise<Outcome> => promise.then(() => echo(invocation));
+    await using app = await serveApp({ invoke });
+    const client = open(app.port);
+    client.socket.write(request + request);
+    await vi.waitFor(() => expect(app.invocations).toHaveLength(2));
+    const closed = app.close(Date.now() + 30_000);
+    resolve();
+    await closed;
+    await client.closed;
+    expect(client.received().match(/200 OK|Connection: [-a-z]+/g)).toEqual([
+      '200 OK',
+      'Connection: keep-alive',
+      '200 OK',
+      'Connection: close',
+    ]);
   });
 
   test('ends what is still under way at the deadline', async () => {
