@@ -159,7 +159,7 @@ export class Pool implements StartingPool {
     entry.idleSince = undefined;
     const outcome = worker.invoke(invocation, waited);
     if (worker.invocations >= this.#plan.invocationsMax) void worker.close();
-    // Asked once: what it serves meanwhile would end the back-off of a replacement that cannot start, and each call try another start.
+    // Asked once: a replacement that cannot start is tried again when its back-off is over, not at each call.
     const isNewlyWorn = !entry.isWorn && wantsRenewal(this.#plan, worker.invocations);
     entry.isWorn ||= isNewlyWorn;
     if (entry.isSpent || isNewlyWorn) this.#starts.scale();
@@ -261,7 +261,7 @@ export class Pool implements StartingPool {
 
   /** A place of an open worker came free: what most invocations end with, so nothing more is done than needed. */
   #settled(entry: Entry): void {
-    if (this.#starts.failures > 0) this.#starts.succeed();
+    if (this.#starts.failures > 0) this.#starts.succeed(entry.openedAt);
     if (entry.worker.load === 0) {
       entry.idleSince = performance.now();
       if (entry.isSpent) void entry.worker.close();
@@ -280,7 +280,8 @@ export class Pool implements StartingPool {
     const { worker } = entry;
     this.#closing.delete(worker);
     const wasSound = isSound(entry);
-    if (wasSound) this.#starts.succeed();
+    // However old it was: what it leaves waiting does not sit out a back-off without a worker.
+    if (wasSound) this.#starts.succeed(performance.now());
     if (end.isUnexpected) {
       this.#restarts += 1;
       this.#logger.warn({ connector: this.#connector, worker: worker.label, invocations: worker.invocations }, end.reason);

@@ -46,6 +46,7 @@ export class WorkerStarts {
   #isInLine = false;
   #isAheadWanted = true;
   #failure: ProxyError | undefined;
+  #failedAt = Number.NEGATIVE_INFINITY;
   #scaleLater: Deadline | undefined;
 
   constructor(options: WorkerStartsOptions) {
@@ -80,12 +81,14 @@ export class WorkerStarts {
   fail(error: ProxyError): void {
     const { deadlines, pool } = this.#options;
     this.#failure = error;
-    this.#backoff.fail(performance.now());
+    this.#failedAt = performance.now();
+    this.#backoff.fail(this.#failedAt);
     deadlines.add(this.#backoff.retryAt + 1, { expire: () => pool.pump() });
   }
 
-  /** A worker did its work. */
-  succeed(): void {
+  /** A worker that was opened then did its work. One from before the last failure still works, which tells nothing about a start now. */
+  succeed(openedAt: number): void {
+    if (openedAt < this.#failedAt) return;
     this.#backoff.succeed();
     this.#failure = undefined;
   }

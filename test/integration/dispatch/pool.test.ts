@@ -25,6 +25,17 @@ type Test = ReturnType<typeof dispatcherOf>;
 const statusOf = ({ dispatcher }: Test) => dispatcher.status().get('fixture' as never)!;
 const countOf = async ({ dispatcher }: Test) => bodyOf(await dispatcher.invoke(invocation('Count'))) as { count: number; pid: number };
 
+/** Secrets that the first start can read and no other. */
+function onlyOneStart() {
+  let starts = 0;
+  const secretsFor = async () => {
+    starts += 1;
+    if (starts > 1) throw new ProxyError('secret_missing', 'The secret TOKEN cannot be read.');
+    return { values: {}, mask: (text: string) => text };
+  };
+  return { starts: () => starts, secretsFor };
+}
+
 describe('a pool', () => {
   test('starts nothing until it is asked, unless it has a min', async () => {
     await using none = dispatcherOf([echoes()]);
@@ -99,18 +110,27 @@ describe('a pool', () => {
   });
 
   test('goes on with a worker whose replacement cannot start, and does not try at each of its calls', async () => {
-    let starts = 0;
-    const secretsFor = async () => {
-      starts += 1;
-      if (starts > 1) throw new ProxyError('secret_missing', 'The secret TOKEN cannot be read.');
-      return { values: {}, mask: (text: string) => text };
-    };
+    const { starts, secretsFor } = onlyOneStart();
     await using test = dispatcherOf([echoes({ workers: { invocationsMax: 400 } })], { secretsFor });
     const pids = [];
     for (let call = 0; call < 390; call++) pids.push((await countOf(test)).pid);
     expect(new Set(pids).size).toBe(1);
-    expect(starts).toBeGreaterThan(1);
-    expect(starts).toBeLessThan(10);
+    expect(starts()).toBeGreaterThan(1);
+    expect(starts()).toBeLessThan(10);
+  });
+
+  test('tries a worker more after a back-off only, however many calls those that it has answer', async () => {
+    const { starts, secretsFor } = onlyOneStart();
+    await using test = dispatcherOf([echoes({ workers: { max: 4, concurrency: 1 } })], { secretsFor });
+    await countOf(test);
+    const until = performance.now() + 1500;
+    const caller = async () => {
+      for (let call = 0; call < 20 || performance.now() < until; call++)
+        expect(bodyOf(await test.dispatcher.invoke(invocation('Sleep', { ms: 5 })))).toBe('slept');
+    };
+    await Promise.all(Array.from({ length: 8 }, caller));
+    expect(starts()).toBeGreaterThan(1);
+    expect(starts()).toBeLessThan(10);
   });
 
   test('gives a worker no more invocations than its limit, however many come at once', async () => {

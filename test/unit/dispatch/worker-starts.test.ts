@@ -81,6 +81,19 @@ test('after a failure nothing starts until the back-off is over, and then one', 
   starts.abort();
 });
 
+test('a worker from before the failure ends no back-off, one from after it does', async () => {
+  const { has, starts, failures } = startsOf(() => Promise.reject(new ProxyError('connector_start_failed', 'no')));
+  const before = performance.now();
+  has.waiting = 1;
+  starts.scale();
+  await expect.poll(() => failures.length).toBe(1);
+  starts.succeed(before);
+  expect({ failures: starts.failures, isBackingOff: starts.backingOff() !== undefined }).toEqual({ failures: 1, isBackingOff: true });
+  starts.succeed(performance.now());
+  expect({ failures: starts.failures, backingOff: starts.backingOff() }).toEqual({ failures: 0, backingOff: undefined });
+  starts.abort();
+});
+
 test('a failure of another kind is told as what it is', async () => {
   const { has, starts, failures } = startsOf(() => Promise.reject(new TypeError('a bug')));
   has.waiting = 1;
