@@ -86,7 +86,7 @@ export const errorTable = {
     status: 429,
     fault: 'proxy',
     retryable: true,
-    meaning: 'Every worker of the connector is busy and its queue is full. The command did not run.',
+    meaning: 'No worker of the connector has a place free, and its queue is full. The command did not run.',
     repair: 'Retry after the time in Retry-After, or raise the connector’s workers.max or workers.queue.',
   },
   cancelled: {

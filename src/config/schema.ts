@@ -235,7 +235,10 @@ const WorkersSchema = closed({
   concurrency: v.exactOptional(
     v.pipe(count(1, 1024), v.description(`pooled: invocations of one worker at once. Default ${defaults.pooled.concurrency}.`)),
   ),
-  queue: v.pipe(v.optional(count(0, 65_536), defaults.workers.queue), v.description('Invocations that may wait; more are answered 429.')),
+  queue: v.pipe(
+    v.optional(count(0, 65_536), defaults.workers.queue),
+    v.description('Invocations that may wait, beside those that workers to come up to max will take; more are answered 429.'),
+  ),
   idle: v.pipe(
     v.optional(duration('100ms', '30d'), defaults.workers.idle),
     v.description('A worker above min without work ends after this.'),

@@ -72,7 +72,8 @@ export class Pool implements StartingPool {
     this.#deadlines = options.deadlines;
     this.#logger = options.logger;
     this.#events = options.events;
-    this.#queue = new BoundedQueue(options.plan.queueMax);
+    const { queueMax, max, concurrency } = options.plan;
+    this.#queue = new BoundedQueue(queueMax + max * concurrency);
     this.#starts = new WorkerStarts({ ...options, pool: this });
     this.#starts.scale();
   }
@@ -168,7 +169,7 @@ export class Pool implements StartingPool {
 
   #wait(invocation: Invocation): Promise<Outcome> {
     return new Promise((resolve) => {
-      if (this.#queue.length >= this.#queue.lengthMax) {
+      if (this.#isQueueFull()) {
         resolve(failed(this.#queueFull()));
         return;
       }
@@ -179,8 +180,23 @@ export class Pool implements StartingPool {
     });
   }
 
+  /** Beyond its own places the queue has those of workers to come: without one, only what waits causes a start. */
+  #isQueueFull(): boolean {
+    const { length } = this.#queue;
+    return length >= this.#plan.queueMax && length >= this.#plan.queueMax + this.#placesToCome();
+  }
+
+  /** What workers that are starting, or may be started now, will take. */
+  #placesToCome(): number {
+    const { max, concurrency } = this.#plan;
+    const workers = this.#starts.backingOff() === undefined ? max - this.counts().open : this.#starts.starting;
+    return Math.max(0, workers) * concurrency;
+  }
+
   #queueFull(): ProxyError {
-    const message = `Every worker of ${this.#connector} is busy and ${this.#queue.length} invocations wait already, which is connectors.${this.#connector}.workers.queue; the command did not run.`;
+    const [name, toCome] = [this.#connector, this.#placesToCome()];
+    const places = `connectors.${name}.workers.queue lets ${this.#plan.queueMax} wait${toCome > 0 ? `, and workers to come will take ${toCome}` : ''}`;
+    const message = `No worker of ${name} has a place free, and ${this.#queue.length} invocations wait already: ${places}; the command did not run.`;
     // As long as the queue, at the pace of late, will take.
     const retryAfterMs = Math.ceil(Math.min(retryAfter.maxMs, Math.max(retryAfter.minMs, this.#takeIntervalMs * this.#queue.length)));
     return new ProxyError('queue_full', message, { retryAfterMs });

@@ -57,10 +57,39 @@ describe('a pool', () => {
     await countOf(test);
     const pending = [1, 2, 3].map(() => test.dispatcher.invoke(invocation('Sleep', { ms: 300 })));
     const refused = await test.dispatcher.invoke(invocation('Echo'));
-    expect(failureOf(refused)).toMatchObject({ code: 'queue_full', message: expect.stringContaining('workers.queue') });
+    expect(failureOf(refused)).toMatchObject({
+      code: 'queue_full',
+      message:
+        'No worker of fixture has a place free, and 2 invocations wait already: connectors.fixture.workers.queue lets 2 wait; the command did not run.',
+    });
     if (refused.type !== 'failure' || refused.failure.origin !== 'proxy') throw new Error('not of the proxy');
     expect(refused.failure.error.retryAfterMs).toBeGreaterThanOrEqual(1000);
     expect((await Promise.all(pending)).map(bodyOf)).toEqual(['slept', 'slept', 'slept']);
+  });
+
+  test.each(['pooled', 'single-use'] as const)('%s, without a queue still takes what its workers will, and no more', async (mode) => {
+    const modeOptions = mode === 'pooled' ? { mode, min: 0, concurrency: 1 } : { mode, prewarm: 0 };
+    await using test = dispatcherOf([echoes({ workers: { ...modeOptions, max: 2, queueMax: 0 } })]);
+    const pending = [1, 2].map(() => test.dispatcher.invoke(invocation('Sleep', { ms: 1000 })));
+    const message =
+      'No worker of fixture has a place free, and 2 invocations wait already: connectors.fixture.workers.queue lets 0 wait, and workers to come will take 2; the command did not run.';
+    expect(failureOf(await test.dispatcher.invoke(invocation('Echo')))).toMatchObject({ code: 'queue_full', message });
+    await expect.poll(() => statusOf(test).running, { timeout: 10_000 }).toBe(2);
+    expect(failureOf(await test.dispatcher.invoke(invocation('Echo'))).message).toContain('and 0 invocations wait already');
+    expect((await Promise.all(pending)).map(bodyOf)).toEqual(['slept', 'slept']);
+    await expect.poll(() => statusOf(test).workers.busy + statusOf(test).workers.closing, { timeout: 10_000 }).toBe(0);
+    expect(bodyOf(await test.dispatcher.invoke(invocation('Echo', { a: 1 })))).toEqual({ a: 1 });
+  });
+
+  test('without a queue tells at once that no worker more can be started', async () => {
+    const { secretsFor } = onlyOneStart();
+    await using test = dispatcherOf([echoes({ workers: { max: 2, concurrency: 1, queueMax: 0 } })], { secretsFor });
+    await countOf(test);
+    const pending = [1, 2].map(() => test.dispatcher.invoke(invocation('Sleep', { ms: 1500 })));
+    const backOffMs = () => (statusOf(test).startFailure?.retryAt ?? 0) - Date.now();
+    await expect.poll(backOffMs, { timeout: 10_000 }).toBeGreaterThan(150);
+    expect(failureOf(await test.dispatcher.invoke(invocation('Echo'))).code).toBe('queue_full');
+    expect((await Promise.all(pending)).map(bodyOf)).toEqual(['slept', 'slept']);
   });
 
   test('lets what waits leave at its deadline or with its client, and does not run it', async () => {
