@@ -62,7 +62,7 @@ export class Pool implements StartingPool {
   #restarts = 0;
   #isClosing = false;
   #sweepAt: Deadline | undefined;
-  /** When the last invocation left the queue for a worker, and the mean time between two. */
+  /** When the last invocation left the queue for a worker, and the mean time between two, while others waited. */
   #takenAt = 0;
   #takeIntervalMs = 0;
 
@@ -223,7 +223,8 @@ export class Pool implements StartingPool {
     const now = performance.now();
     const queueMs = now - waiting.since;
     const startMs = entry.openedAt >= waiting.since ? Math.min(queueMs, entry.startMs) : 0;
-    if (this.#takenAt > 0) this.#takeIntervalMs += (Math.min(now - this.#takenAt, retryAfter.maxMs) - this.#takeIntervalMs) / 8;
+    // Only while there was something to take all along: a quiet time before tells nothing of the pace.
+    if (this.#takenAt > waiting.since) this.#takeIntervalMs += (Math.min(now - this.#takenAt, retryAfter.maxMs) - this.#takeIntervalMs) / 8;
     this.#takenAt = now;
     waiting.settle(this.#run(entry, waiting.invocation, { queueMs, startMs }));
   }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ProxyError } from '../../../src/errors.ts';
+import type { Outcome } from '../../../src/worker/invocation.ts';
 import { bodyOf, dispatcherOf, type FixtureOptions, failureOf, invocation, nodeFixture } from '../../helpers/dispatching.ts';
 import { type Leftovers, nothingLeft, watchLeftovers } from '../../helpers/leftovers.ts';
 
@@ -24,6 +25,12 @@ const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 type Test = ReturnType<typeof dispatcherOf>;
 const statusOf = ({ dispatcher }: Test) => dispatcher.status().get('fixture' as never)!;
 const countOf = async ({ dispatcher }: Test) => bodyOf(await dispatcher.invoke(invocation('Count'))) as { count: number; pid: number };
+
+/** When a failure of the proxy says to try again, in milliseconds. */
+function retryAfterOf(outcome: Outcome): number | undefined {
+  if (outcome.type !== 'failure' || outcome.failure.origin !== 'proxy') throw new Error('not of the proxy');
+  return outcome.failure.error.retryAfterMs;
+}
 
 /** Secrets that the first start can read and no other. */
 function onlyOneStart() {
@@ -62,9 +69,23 @@ describe('a pool', () => {
       message:
         'No worker of fixture has a place free, and 2 invocations wait already: connectors.fixture.workers.queue lets 2 wait; the command did not run.',
     });
-    if (refused.type !== 'failure' || refused.failure.origin !== 'proxy') throw new Error('not of the proxy');
-    expect(refused.failure.error.retryAfterMs).toBeGreaterThanOrEqual(1000);
+    expect(retryAfterOf(refused)).toBeGreaterThanOrEqual(1000);
     expect((await Promise.all(pending)).map(bodyOf)).toEqual(['slept', 'slept', 'slept']);
+  });
+
+  test('tells the time to retry after by the pace of its queue, not by the quiet time before', async () => {
+    const queueMax = 24;
+    await using test = dispatcherOf([echoes({ workers: { concurrency: 1, queueMax } })]);
+    await countOf(test);
+    const sleeps = (count: number) => Array.from({ length: count }, () => test.dispatcher.invoke(invocation('Sleep', { ms: 20 })));
+    await Promise.all(sleeps(2));
+    await sleep(2000);
+    const pending = sleeps(3);
+    await expect.poll(() => statusOf(test).queueLength, { interval: 1 }).toBeLessThan(2);
+    pending.push(...sleeps(queueMax + 1));
+    // An eighth of the quiet time for each that waits would be 6 s.
+    expect(retryAfterOf(await test.dispatcher.invoke(invocation('Echo')))).toBeLessThan(4000);
+    await Promise.all(pending);
   });
 
   test.each(['pooled', 'single-use'] as const)('%s, without a queue still takes what its workers will, and no more', async (mode) => {
