@@ -12,7 +12,7 @@ import type { PoolStatus } from './dispatcher.ts';
 import { failed } from './failed.ts';
 import { type PoolPlan, wantsRenewal } from './pool-plan.ts';
 import { retirement } from './retirement.ts';
-import { WaitingInvocation } from './waiting-invocation.ts';
+import { WaitingInvocation, type WaitingPool } from './waiting-invocation.ts';
 import { type StartingPool, WorkerStarts, type WorkerStartsOptions } from './worker-starts.ts';
 
 /** What a pool tells whoever counts. */
@@ -47,7 +47,7 @@ interface Entry {
 const noWait: Waited = { queueMs: 0, startMs: 0 };
 
 /** The bounded set of workers of one connector, and the invocations that wait for one. */
-export class Pool implements StartingPool {
+export class Pool implements StartingPool, WaitingPool {
   readonly #connector: ConnectorName;
   readonly #plan: PoolPlan;
   readonly #deadlines: Deadlines;
@@ -173,8 +173,8 @@ export class Pool implements StartingPool {
         resolve(failed(this.#queueFull()));
         return;
       }
-      const leave = (waiting: WaitingInvocation) => this.#leave(waiting);
-      const waiting = new WaitingInvocation({ invocation, deadlines: this.#deadlines, resolve, leave });
+      const keptReadyBy = this.#plan.isSingleUse ? 'prewarm' : 'min';
+      const waiting = new WaitingInvocation({ invocation, deadlines: this.#deadlines, resolve, pool: this, keptReadyBy });
       waiting.place = this.#queue.push(waiting);
       this.#starts.scale();
     });
@@ -202,9 +202,13 @@ export class Pool implements StartingPool {
     return new ProxyError('queue_full', message, { retryAfterMs });
   }
 
-  #leave({ place }: WaitingInvocation): void {
+  left({ place }: WaitingInvocation): void {
     if (place !== undefined) this.#queue.remove(place);
     this.#closeIfDone();
+  }
+
+  awaitsStart(): boolean {
+    return this.#open.length === 0 || (this.#starts.starting > 0 && !this.#isServed());
   }
 
   /** A place came free, a worker is going, or one came: gives out what waits, and sees to the number of workers. */

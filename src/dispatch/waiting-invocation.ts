@@ -10,8 +10,17 @@ export interface WaitingOptions {
   readonly invocation: Invocation;
   readonly deadlines: Deadlines;
   readonly resolve: (outcome: Outcome | Promise<Outcome>) => void;
-  /** Called when it leaves the queue by itself. */
-  readonly leave: (waiting: WaitingInvocation) => void;
+  readonly pool: WaitingPool;
+  /** The key of the connector's `workers` by which a worker is kept ready. */
+  readonly keptReadyBy: 'min' | 'prewarm';
+}
+
+/** What an invocation that waits needs of its pool. */
+export interface WaitingPool {
+  /** It left the queue by itself. */
+  left(waiting: WaitingInvocation): void;
+  /** Whether what waits does so for a worker to start, not for a busy one. */
+  awaitsStart(): boolean;
 }
 
 /** An invocation in the queue of a pool: leaves it for a worker, at its deadline, or with its client. */
@@ -44,7 +53,11 @@ export class WaitingInvocation implements Expirable {
 
   expire(): void {
     const { connector, command } = this.invocation;
-    const message = `Every worker of ${connector} was busy until the deadline of ${connector}/${command}; the command did not run. Raise connectors.${connector}.workers.max if that is common.`;
+    const { pool, keptReadyBy } = this.#options;
+    const keys = `connectors.${connector}`;
+    const message = pool.awaitsStart()
+      ? `The worker for ${connector}/${command} was still starting at the deadline; the command did not run. Raise ${keys}.limits.invocation, or keep a worker ready by ${keys}.workers.${keptReadyBy}.`
+      : `Every worker of ${connector} was busy until the deadline of ${connector}/${command}; the command did not run. Raise ${keys}.workers.max if that is common.`;
     this.#leave(new ProxyError('deadline_exceeded', message));
   }
 
@@ -54,7 +67,7 @@ export class WaitingInvocation implements Expirable {
   }
 
   #leave(error: ProxyError): void {
-    this.#options.leave(this);
+    this.#options.pool.left(this);
     this.fail(error);
   }
 }

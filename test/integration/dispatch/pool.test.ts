@@ -122,9 +122,25 @@ describe('a pool', () => {
     const left = test.dispatcher.invoke(invocation('Count', {}, { signal: controller.signal }));
     setTimeout(() => controller.abort(), 50);
     expect(failureOf(await left)).toMatchObject({ code: 'cancelled', message: expect.stringContaining('did not run') });
-    expect(failureOf(await late)).toMatchObject({ code: 'deadline_exceeded', message: expect.stringContaining('did not run') });
+    expect(failureOf(await late)).toMatchObject({
+      code: 'deadline_exceeded',
+      message:
+        'Every worker of fixture was busy until the deadline of fixture/Count; the command did not run. Raise connectors.fixture.workers.max if that is common.',
+    });
     expect(bodyOf(await running)).toBe('slept');
     expect((await countOf(test)).count).toBe(2);
+  });
+
+  test.each([
+    ['pooled', 'min', { mode: 'pooled' }],
+    ['single-use', 'prewarm', { mode: 'single-use', prewarm: 0 }],
+  ] as const)('%s, tells at the deadline of what waits that no worker had started yet', async (_mode, key, workers) => {
+    await using test = dispatcherOf([nodeFixture('starts-badly.ts hangs', ['Echo'], { workers })]);
+    expect(failureOf(await test.dispatcher.invoke(invocation('Echo', {}, { timeoutMs: 200 })))).toEqual({
+      code: 'deadline_exceeded',
+      message: `The worker for fixture/Echo was still starting at the deadline; the command did not run. Raise connectors.fixture.limits.invocation, or keep a worker ready by connectors.fixture.workers.${key}.`,
+      logs: [],
+    });
   });
 
   test('closes workers that idle, down to min, youngest first', async () => {
