@@ -31,6 +31,8 @@ export interface PoolOptions extends Omit<WorkerStartsOptions, 'pool'> {
 /** A worker that lived so long did start well, whatever ended it. */
 const soundLifeMs = 10_000;
 const retryAfter = { minMs: 1000, maxMs: 30_000 } as const;
+/** Of what did not run because its pool closes: another pool, or another proxy, takes it. */
+const retryAfterClose = { retryAfterMs: retryAfter.minMs } as const;
 
 interface Entry {
   readonly worker: Worker;
@@ -113,14 +115,18 @@ export class Pool implements StartingPool, WaitingPool {
   }
 
   #closeAtOnce(reason: string): void {
-    this.#failWaiting(new ProxyError('shutting_down', `Connector ${this.#connector} ${reason}; the command did not run.`));
+    const message = `Connector ${this.#connector} ${reason}; the command did not run.`;
+    this.#failWaiting(new ProxyError('shutting_down', message, retryAfterClose));
     this.#starts.abort();
     const workers = [...this.#open.map(({ worker }) => worker), ...this.#closing.keys()];
     for (const worker of workers) worker.kill(`was ended, because it ${reason}`);
   }
 
   #refusal({ connector, command, expiresAt, signal }: Invocation): ProxyError | undefined {
-    if (this.#isClosing) return new ProxyError('shutting_down', `Connector ${connector} is being closed and takes nothing new; try again.`);
+    if (this.#isClosing) {
+      const message = `Connector ${connector} is being closed and takes nothing new; the command did not run.`;
+      return new ProxyError('shutting_down', message, retryAfterClose);
+    }
     if (signal.aborted) return new ProxyError('cancelled', `The caller of ${connector}/${command} went away before it ran.`);
     if (expiresAt <= performance.now())
       return new ProxyError('deadline_exceeded', `The deadline of ${connector}/${command} was over before it ran.`);

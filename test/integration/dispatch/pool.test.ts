@@ -222,7 +222,9 @@ describe('closing', () => {
     await countOf(test);
     const pending = [1, 2, 3].map(() => test.dispatcher.invoke(invocation('Sleep', { ms: 200 })));
     const closed = test.dispatcher.close(Date.now() + 20_000);
-    expect(failureOf(await test.dispatcher.invoke(invocation('Echo'))).code).toBe('shutting_down');
+    const refused = await test.dispatcher.invoke(invocation('Echo'));
+    expect(failureOf(refused)).toMatchObject({ code: 'shutting_down', message: expect.stringContaining('did not run') });
+    expect(retryAfterOf(refused)).toBe(1000);
     expect((await Promise.all(pending)).map(bodyOf)).toEqual(['slept', 'slept', 'slept']);
     await closed;
     await test[Symbol.asyncDispose]();
@@ -240,6 +242,7 @@ describe('closing', () => {
       message: expect.stringContaining('is stopped with the proxy'),
     });
     expect(failureOf(await waiting!)).toMatchObject({ code: 'shutting_down', message: expect.stringContaining('did not run') });
+    expect([retryAfterOf(await running!), retryAfterOf(await waiting!)]).toEqual([undefined, 1000]);
     await test[Symbol.asyncDispose]();
   });
 
