@@ -42,7 +42,7 @@ interface Entry {
   idleSince: number | undefined;
   /** Single-use, and used. */
   isSpent: boolean;
-  /** Pooled, and near its last invocation: it serves until its replacement is there. */
+  /** Pooled, and near its last invocation or too old: it serves until its replacement is there. */
   isWorn: boolean;
 }
 
@@ -320,7 +320,11 @@ export class Pool implements StartingPool, WaitingPool {
 
   #sweep(): void {
     this.#sweepAt = undefined;
-    const { retired, nextAt } = retirement(this.#plan, this.#open, performance.now());
+    const { retired, worn, nextAt } = retirement(this.#plan, this.#open, performance.now());
+    if (worn !== undefined) {
+      worn.isWorn = true;
+      this.#starts.scale();
+    }
     for (const { worker } of retired) void worker.close();
     this.#scheduleSweep(nextAt);
   }

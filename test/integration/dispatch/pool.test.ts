@@ -26,6 +26,10 @@ type Test = ReturnType<typeof dispatcherOf>;
 const statusOf = ({ dispatcher }: Test) => dispatcher.status().get('fixture' as never)!;
 const countOf = async ({ dispatcher }: Test) => bodyOf(await dispatcher.invoke(invocation('Count'))) as { count: number; pid: number };
 
+const startedBy = ({ lines }: Test) => lines.filter(({ message }) => message === 'Worker is ready.').length;
+
+const waitedOf = ({ phases: { queueMs, startMs } }: Outcome) => ({ queueMs, startMs });
+
 /** When a failure of the proxy says to try again, in milliseconds. */
 function retryAfterOf(outcome: Outcome): number | undefined {
   if (outcome.type !== 'failure' || outcome.failure.origin !== 'proxy') throw new Error('not of the proxy');
@@ -183,6 +187,41 @@ describe('a pool', () => {
     expect(new Set(pids).size).toBe(1);
     expect(starts()).toBeGreaterThan(1);
     expect(starts()).toBeLessThan(10);
+  });
+
+  test('starts the replacement of a kept worker that is too old before it is closed, so that no call waits for it', async () => {
+    await using test = dispatcherOf([nodeFixture('starts-badly.ts slow', ['Echo'], { workers: { min: 1, ageTimeoutMs: 500 } })]);
+    await expect.poll(() => startedBy(test), { timeout: 10_000 }).toBe(1);
+    const waited: unknown[] = [];
+    const echo = async () => {
+      waited.push(waitedOf(await test.dispatcher.invoke(invocation('Echo'))));
+      return startedBy(test);
+    };
+    await expect.poll(echo, { timeout: 20_000, interval: 5 }).toBeGreaterThan(2);
+    expect(waited).toEqual(waited.map(() => ({ queueMs: 0, startMs: 0 })));
+  });
+
+  test('starts the replacement of a busy worker that is too old while that takes more', async () => {
+    await using test = dispatcherOf([echoes({ workers: { ageTimeoutMs: 500 } })]);
+    const { pid } = await countOf(test);
+    const running = test.dispatcher.invoke(invocation('Sleep', { ms: 3000 }));
+    const waited: unknown[] = [];
+    const count = async () => {
+      const outcome = await test.dispatcher.invoke(invocation('Count'));
+      waited.push(waitedOf(outcome));
+      return (bodyOf(outcome) as { pid: number }).pid;
+    };
+    await expect.poll(count, { timeout: 10_000, interval: 5 }).not.toBe(pid);
+    expect(waited).toEqual(waited.map(() => ({ queueMs: 0, startMs: 0 })));
+    expect(bodyOf(await running)).toBe('slept');
+  });
+
+  test('goes on with a worker that is too old and whose replacement cannot start', async () => {
+    const { starts, secretsFor } = onlyOneStart();
+    await using test = dispatcherOf([echoes({ workers: { min: 1, ageTimeoutMs: 300 } })], { secretsFor });
+    const { pid } = await countOf(test);
+    await expect.poll(starts, { timeout: 10_000 }).toBeGreaterThan(2);
+    expect((await countOf(test)).pid).toBe(pid);
   });
 
   test('tries a worker more after a back-off only, however many calls those that it has answer', async () => {

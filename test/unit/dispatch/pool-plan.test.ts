@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type PoolCounts, type PoolPlan, poolPlan, startsWanted } from '../../../src/dispatch/pool-plan.ts';
-import { ageStaggerMs, retirement } from '../../../src/dispatch/retirement.ts';
+import { ageStaggerMs, replacementTimeoutMs, retirement } from '../../../src/dispatch/retirement.ts';
 
 const pooled: PoolPlan = {
   isSingleUse: false,
@@ -47,11 +47,11 @@ describe('the starts that a pool wants', () => {
 });
 
 describe('the workers that a pool retires', () => {
-  const worker = (openedAt: number, idleSince?: number) => ({ openedAt, idleSince });
+  const worker = (openedAt: number, idleSince?: number, isWorn = false) => ({ openedAt, idleSince, isWorn });
 
   test('are those that idled too long, the youngest first, down to those kept', () => {
     const [oldest, middle, youngest] = [worker(0, 0), worker(1, 0), worker(2, 0)];
-    expect(retirement({ ...pooled, spare: 1 }, [oldest, middle, youngest], 1000).retired).toEqual([youngest, middle]);
+    expect(retirement({ ...pooled, spare: 1 }, [oldest, middle, youngest], 1000).retired).toEqual([middle, youngest]);
   });
 
   test('are the youngest of those that idle, also when it is an older one whose time is over', () => {
@@ -65,10 +65,29 @@ describe('the workers that a pool retires', () => {
     expect(nextAt).toBe(1500);
   });
 
-  test('are one at a time for their age', () => {
-    const { retired, nextAt } = retirement(pooled, [worker(0), worker(1)], 61_000);
-    expect(retired).toEqual([worker(0)]);
+  test('are one at a time for their age, those that idle above what is kept', () => {
+    const { retired, worn, nextAt } = retirement(pooled, [worker(0, 60_900), worker(1, 60_900)], 61_000);
+    expect({ retired, worn }).toEqual({ retired: [worker(0, 60_900)], worn: undefined });
     expect(nextAt).toBe(61_000 + ageStaggerMs);
+  });
+
+  test.each([
+    ['busy', worker(0), 0],
+    ['one of those kept', worker(0, 60_900), 2],
+  ])('are not those too old but %s, which wait for their replacement, worn one at a time', (_why, old, spare) => {
+    const plan = { ...pooled, spare };
+    const first = retirement(plan, [old, worker(1)], 61_000);
+    expect(first).toEqual({ retired: [], worn: old, nextAt: 61_000 + ageStaggerMs });
+    const second = retirement(plan, [{ ...old, isWorn: true }, worker(1)], first.nextAt);
+    expect(second).toMatchObject({ retired: [], worn: worker(1) });
+  });
+
+  test('are those that waited for their replacement for too long', () => {
+    const [old, young] = [worker(0, 0, true), worker(10_000)];
+    const endsAt = pooled.ageTimeoutMs + replacementTimeoutMs;
+    const plan = { ...pooled, spare: 2, idleTimeoutMs: 3_600_000 };
+    expect(retirement(plan, [old], endsAt - 1)).toEqual({ retired: [], worn: undefined, nextAt: endsAt - 1 + 50 });
+    expect(retirement(plan, [old, young], endsAt).retired).toEqual([old]);
   });
 
   test('are in single-use mode also those kept, for they are replaced', () => {
@@ -77,7 +96,7 @@ describe('the workers that a pool retires', () => {
   });
 
   test('are none of none', () => {
-    expect(retirement(pooled, [], 0)).toEqual({ retired: [], nextAt: Number.POSITIVE_INFINITY });
+    expect(retirement(pooled, [], 0)).toEqual({ retired: [], worn: undefined, nextAt: Number.POSITIVE_INFINITY });
   });
 });
 
