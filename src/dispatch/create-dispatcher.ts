@@ -42,7 +42,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const gate = new StartGate(cores);
   const slots = new Map<ConnectorName, Slot>();
   /** Pools of connectors that were changed or removed, until their last process is gone. */
-  const draining = new Set<Pool>();
+  const draining = new Map<Pool, ConnectorName>();
   let isClosed = false;
 
   const openPool = (connector: AvailableConnector): Pool => {
@@ -55,7 +55,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const retire = ({ connector, pool }: Slot): void => {
     if (pool === undefined) return;
     const { invocationTimeoutMs, cancelGraceMs } = connector.config.limits;
-    draining.add(pool);
+    draining.set(pool, connector.name);
     const deadline = Date.now() + invocationTimeoutMs + cancelGraceMs;
     void pool.close(deadline, 'was changed or removed in the config').finally(() => draining.delete(pool));
   };
@@ -70,6 +70,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     status() {
       const status = new Map<ConnectorName, PoolStatus>();
       for (const [name, { pool }] of slots) if (pool !== undefined) status.set(name, pool.status());
+      for (const [pool, name] of draining) status.set(name, withDraining(status.get(name) ?? nothing, pool.status()));
       return status;
     },
 
@@ -92,9 +93,22 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     async close(deadline) {
       isClosed = true;
       const pools = [...slots.values()].flatMap(({ pool }) => pool ?? []);
-      await Promise.all([...pools, ...draining].map((pool) => pool.close(deadline, 'is stopped with the proxy')));
+      await Promise.all([...pools, ...draining.keys()].map((pool) => pool.close(deadline, 'is stopped with the proxy')));
       deadlines[Symbol.dispose]();
     },
+  };
+}
+
+const nothing: PoolStatus = { workers: { starting: 0, ready: 0, busy: 0, closing: 0 }, queueLength: 0, running: 0, restarts: 0 };
+
+/** A pool that drains ends what it has: its workers count as closing, whatever they do just now; its restarts are told no more. */
+function withDraining(status: PoolStatus, { workers, queueLength, running }: PoolStatus): PoolStatus {
+  const closing = status.workers.closing + workers.starting + workers.ready + workers.busy + workers.closing;
+  return {
+    ...status,
+    workers: { ...status.workers, closing },
+    queueLength: status.queueLength + queueLength,
+    running: status.running + running,
   };
 }
 

@@ -6,6 +6,7 @@ import type { Invocation, Outcome } from '../worker/invocation.ts';
 export interface Dispatcher {
   /** Always settles, by the invocation's deadline plus the connector's cancel grace; expected failures are outcomes. */
   invoke(invocation: Invocation): Promise<Outcome>;
+  /** With what a changed connector still runs and holds from before, and a removed one until it is gone. */
   status(): ReadonlyMap<ConnectorName, PoolStatus>;
   /** Takes a new set of connectors: pools of changed and removed ones are drained, others are untouched. */
   apply(connectors: readonly Connector[]): void;

@@ -26,6 +26,8 @@ type Test = ReturnType<typeof dispatcherOf>;
 const statusOf = ({ dispatcher }: Test) => dispatcher.status().get('fixture' as never)!;
 const countOf = async ({ dispatcher }: Test) => bodyOf(await dispatcher.invoke(invocation('Count'))) as { count: number; pid: number };
 
+const noStatus = { workers: { starting: 0, ready: 0, busy: 0, closing: 0 }, queueLength: 0, running: 0, restarts: 0 };
+
 const startedBy = ({ lines }: Test) => lines.filter(({ message }) => message === 'Worker is ready.').length;
 
 const waitedOf = ({ phases: { queueMs, startMs } }: Outcome) => ({ queueMs, startMs });
@@ -310,7 +312,23 @@ describe('a new set of connectors', () => {
     expect(await count('same')).toEqual({ pid: same.pid, count: 2 });
     expect(failureOf(await test.dispatcher.invoke(invocation('Echo', {}, { connector: 'gone' }))).code).toBe('command_not_found');
     expect(bodyOf(await running)).toBe('slept');
-    expect([...test.dispatcher.status().keys()]).toEqual(['fixture', 'same']);
+    await expect.poll(() => [...test.dispatcher.status().keys()], { timeout: 10_000 }).toEqual(['fixture', 'same']);
+  });
+
+  test('leaves what still runs and waits of the old one in the status, also where the connector is gone', async () => {
+    const workers = { concurrency: 1 };
+    await using test = dispatcherOf([echoes({ workers })]);
+    await countOf(test);
+    const sleeps = () => [1, 2].map(() => test.dispatcher.invoke(invocation('Sleep', { ms: 300 })));
+    const first = sleeps();
+    test.dispatcher.apply([echoes({ workers, settings: { changed: true } })]);
+    expect(statusOf(test)).toEqual({ ...noStatus, workers: { ...noStatus.workers, closing: 1 }, running: 1, queueLength: 1 });
+    const second = sleeps();
+    expect(statusOf(test)).toMatchObject({ workers: { starting: 1, closing: 1 }, running: 1, queueLength: 3 });
+    test.dispatcher.apply([]);
+    expect(statusOf(test)).toEqual({ ...noStatus, workers: { ...noStatus.workers, closing: 2 }, running: 1, queueLength: 3 });
+    expect((await Promise.all([...first, ...second])).map(bodyOf)).toEqual(Array(4).fill('slept'));
+    await expect.poll(() => test.dispatcher.status().size, { timeout: 10_000 }).toBe(0);
   });
 });
 
