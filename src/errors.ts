@@ -206,7 +206,8 @@ export const errorTable = {
     status: 503,
     fault: 'deployer',
     retryable: false,
-    meaning: 'The connector’s image is not on the engine and may not or cannot be pulled, or is not the one that was locked.',
+    meaning:
+      'The connector’s image is not on the engine and may not or cannot be pulled, is not the one that was locked, or declares a volume that cannot be covered.',
     repair: 'Pull or build it, or correct connectors.NAME.image.',
   },
   secret_missing: {

@@ -46,6 +46,8 @@ export interface ContainerHost {
   readonly limitWatch: LimitWatch;
   /** By image id: whether it has a shell to open named pipes with. */
   readonly shells: Map<string, boolean>;
+  /** By image id: those of whose volumes the log has been told. */
+  readonly toldVolumes: Set<string>;
   readonly pipeFolders: PipeFolders;
   /** Never throws: an engine that is away is cleaned up when it is back. */
   reap(): Promise<number>;
@@ -68,6 +70,7 @@ export function createContainerHost(address: string, options: ContainerHostOptio
     names,
     limitWatch: createLimitWatch(),
     shells: new Map(),
+    toldVolumes: new Set(),
     pipeFolders: createPipeFolders(() => instance.makeFolder()),
     sharesFiles: async () => mayShare && (await engine.facts()).sharesKernel,
     giveUpSharing() {

@@ -1,6 +1,7 @@
 import type { ContainerCreateOptions, HostConfig } from 'dockerode';
 import { withOwnEnvironment } from '../egress/proxy-environment.ts';
 import type { SandboxPolicy } from '../sandbox/policy.ts';
+import { volumeCovers } from './image-volumes.ts';
 
 /** Who a connector is inside its container: no user of the image, and never root. */
 export const connectorUser = { uid: 10_001, gid: 10_001 } as const;
@@ -30,6 +31,8 @@ export interface ImageProgram {
   readonly id: string;
   readonly entrypoint: readonly string[];
   readonly command: readonly string[];
+  /** Paths for which the engine would make a folder on its disk. */
+  readonly volumes: readonly string[];
 }
 
 /** `sidecar`: the namespace of that container, which has loopback only. */
@@ -54,7 +57,7 @@ export function containerOptions(plan: ContainerPlan): ContainerCreateOptions {
     HostConfig: {
       ...lifetime,
       ...limitsOf(plan),
-      ...(isEnforced && { ...hardening(plan.seccomp), Tmpfs: { '/tmp': tmpfsOf(plan) } }),
+      ...(isEnforced && { ...hardening(plan.seccomp), Tmpfs: tmpfsOf(plan) }),
       Mounts: mountsOf(plan),
       ...networkOf(network),
     },
@@ -206,11 +209,16 @@ function processUlimit(product: ContainerPlan['product']) {
   return product === 'podman' ? [ulimit('nproc', 32_768)] : [];
 }
 
+function tmpfsOf(plan: ContainerPlan): Record<string, string> {
+  const taken = ['/tmp', ...mountsOf(plan).map(({ Target }) => Target)];
+  return { ...volumeCovers(plan.image.volumes, { product: plan.product, taken }), '/tmp': tmpOf(plan) };
+}
+
 /**
  * uid and gid rather than mode 1777: runc 1.1 copies the mode of the image's own /tmp over the one asked for. Podman refuses nr_inodes
  * (and uid), so there the memory limit alone bounds them: the kernel charges what a tmpfs's inodes take to the container.
  */
-function tmpfsOf({ policy: { limits }, user: { uid, gid }, product }: ContainerPlan): string {
+function tmpOf({ policy: { limits }, user: { uid, gid }, product }: ContainerPlan): string {
   const common = `rw,noexec,nosuid,nodev,size=${limits.tmpBytesMax}`;
   if (product === 'podman') return `${common},mode=1777`;
   return `${common},nr_inodes=${limits.tmpInodesMax},uid=${uid},gid=${gid},mode=0700`;

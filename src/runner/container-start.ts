@@ -1,12 +1,14 @@
 import { rm, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import type { ContainerCreateOptions } from 'dockerode';
 import type { EgressSession } from '../egress/gateway.ts';
 import { ProxyError } from '../errors.ts';
 import { isThroughGateway } from '../manifest/network.ts';
+import type { SandboxPolicy } from '../sandbox/policy.ts';
 import { type ContainerHost, requireLimits } from './container-host.ts';
 import { containerLabels, containerName } from './container-labels.ts';
 import { type LaunchedContainer, launchContainer } from './container-launch.ts';
-import { type ContainerNetwork, type ContainerPlan, connectorUser, containerOptions } from './container-options.ts';
+import { type ContainerNetwork, type ContainerPlan, connectorUser, containerOptions, containerPaths } from './container-options.ts';
 import { type ContainerPipes, openPipes } from './container-pipes.ts';
 import { containerProcess } from './container-process.ts';
 import { watchContainer } from './container-watch.ts';
@@ -14,6 +16,7 @@ import { type DockerEngine, isRefusal, refusalText } from './docker-engine.ts';
 import type { EngineImage } from './image-inspect.ts';
 import { lockFault } from './image-lock.ts';
 import { ensureImage, imageText } from './image-pull.ts';
+import { hostFolders, volumeCovers, volumeFault } from './image-volumes.ts';
 import { removeContainer } from './reap.ts';
 import type { ConnectorProcess, ProcessSpec } from './runner.ts';
 import { makeSidecar, type Sidecar } from './sidecar.ts';
@@ -85,9 +88,23 @@ async function begin(start: ContainerStart): Promise<ConnectorProcess> {
 async function imageOf({ host, spec, image, signal }: ContainerStart): Promise<EngineImage> {
   const { pull = 'missing', credentials = async () => undefined, logger, lock } = host.options;
   const found = await ensureImage({ engine: host.engine, image, connector: spec.connector, pull, credentials, logger, signal });
-  const fault = lock === undefined ? undefined : lockFault(lock, image, found);
+  const fault = (lock === undefined ? undefined : lockFault(lock, image, found)) ?? volumeFaultOf(found, spec.policy);
   if (fault !== undefined) throw new ProxyError('image_unavailable', `${imageText({ image, connector: spec.connector })} ${fault}.`);
+  tellOfVolumes({ host, spec, image }, found);
   return found;
+}
+
+/** Once for each image: a program that looks for something there finds nothing, and its own message will not say why. */
+function tellOfVolumes({ host, spec, image }: Pick<ContainerStart, 'host' | 'spec' | 'image'>, { id, volumes }: EngineImage): void {
+  if (volumes.length === 0 || spec.policy.sandbox !== 'enforced' || host.toldVolumes.has(id)) return;
+  host.toldVolumes.add(id);
+  const message =
+    'the volumes that the image declares are empty and read-only; it can write to /tmp, and to /data where dataFolder is granted';
+  host.options.logger.info({ connector: spec.connector, image, volumes }, message);
+}
+
+function volumeFaultOf({ volumes }: EngineImage, policy: SandboxPolicy): string | undefined {
+  return policy.sandbox === 'enforced' ? volumeFault(volumes, hostFolders(policy, containerPaths)) : undefined;
 }
 
 function openSession({ host, spec }: ContainerStart): EgressSession | undefined {
@@ -124,13 +141,20 @@ async function pipesFor({ host, spec }: ContainerStart, image: EngineImage): Pro
 }
 
 /** Looked up once for each image, in a container that never runs. */
-async function hasShell({ engine, shells, options, names }: ContainerHost, { id }: EngineImage): Promise<boolean> {
+async function hasShell({ engine, shells, options, names }: ContainerHost, { id, volumes }: EngineImage): Promise<boolean> {
   const known = shells.get(id);
   if (known !== undefined) return known;
   const name = containerName(options.instance, 'probe');
   names.add(name);
   try {
-    const found = await probeShell(engine, name, id, containerLabels(options.instance, 'connector', 'probe'));
+    const { product } = await engine.facts();
+    const found = await probeShell(engine, {
+      name,
+      Image: id,
+      Labels: { ...containerLabels(options.instance, 'connector', 'probe') },
+      // A volume would be made, and filled, for a container that never runs too.
+      HostConfig: { NetworkMode: 'none', Tmpfs: volumeCovers(volumes, { product, taken: [] }) },
+    });
     shells.set(id, found);
     return found;
   } finally {
@@ -138,8 +162,8 @@ async function hasShell({ engine, shells, options, names }: ContainerHost, { id 
   }
 }
 
-async function probeShell(engine: DockerEngine, name: string, image: string, labels: Readonly<Record<string, string>>): Promise<boolean> {
-  const options = { name, Image: image, Labels: { ...labels }, HostConfig: { NetworkMode: 'none' } };
+async function probeShell(engine: DockerEngine, options: ContainerCreateOptions & { readonly name: string }): Promise<boolean> {
+  const { name } = options;
   const what = 'looking for a shell in an image';
   try {
     await engine.request({ what, run: (docker, abortSignal) => docker.createContainer({ ...options, abortSignal }) });

@@ -1,5 +1,6 @@
 import type { ImageInspectInfo } from 'dockerode';
 import { type DockerEngine, isRefusal } from './docker-engine.ts';
+import { volumePaths } from './image-volumes.ts';
 
 /** An image as an engine has it. */
 export interface EngineImage {
@@ -11,6 +12,8 @@ export interface EngineImage {
   readonly labels: Readonly<Record<string, string>>;
   readonly entrypoint: readonly string[];
   readonly command: readonly string[];
+  /** Paths that are volumes, each once. Whoever made the image wrote them. */
+  readonly volumes: readonly string[];
 }
 
 /** The image of a name or id; undefined when the engine does not have it. @throws ProxyError `engine_unavailable` */
@@ -36,6 +39,7 @@ function imageOf({ Id, RepoDigests, RepoTags, Config }: ImageInspectInfo): Engin
     labels: Config.Labels ?? {},
     entrypoint: wordsOf(Config.Entrypoint),
     command: wordsOf(Config.Cmd),
+    volumes: volumePaths(Object.keys(Config.Volumes ?? {})),
   };
 }
 

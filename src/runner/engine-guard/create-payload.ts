@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { labelNames, ownerLabel } from '../container-labels.ts';
+import { coverOptions } from '../image-volumes.ts';
 
 /**
  * What may be asked of an engine when a container is made: the shape that container-options.ts gives a hardened connector or sidecar, and
@@ -19,7 +20,13 @@ export function createPayloadSchema(seccomp: string) {
     SecurityOpt: securityOptions,
     IpcMode: v.literal('private'),
     CgroupnsMode: v.literal('private'),
-    Tmpfs: v.exactOptional(v.strictObject({ '/tmp': v.pipe(v.string(), v.regex(/^rw,noexec,nosuid,nodev,[a-z0-9_=,]+$/)) })),
+    Tmpfs: v.exactOptional(
+      v.objectWithRest(
+        { '/tmp': v.pipe(v.string(), v.regex(/^rw,noexec,nosuid,nodev,[a-z0-9_=,]+$/)) },
+        // Over the volumes of an image.
+        v.picklist(Object.values(coverOptions)),
+      ),
+    ),
     // The runner takes this message for an engine that shares no folders, and then speaks by attach alone.
     Mounts: v.exactOptional(v.pipe(v.array(v.unknown()), v.maxLength(0, 'must be empty: no bind mount is allowed here'))),
     NetworkMode: v.pipe(v.string(), v.regex(/^(none|container:[0-9a-f]{64})$/, 'must be none or a sidecar’s')),

@@ -24,6 +24,7 @@ import {
 } from '../../helpers/docker-runner.ts';
 import { isPodmanInstalled, type PodmanService, startPodmanService } from '../../helpers/podman-service.ts';
 import { asker, evaluatorImage } from './evaluator.ts';
+import { volumesImage } from './volumes-image.ts';
 
 /** Builds the images; Podman is brought them. */
 const builder = await requireEngine();
@@ -42,7 +43,7 @@ const manifest = {
 
 describe.skipIf(!isPossible)('Podman', { timeout: 240_000 }, () => {
   let podman: PodmanService;
-  const images = { echo: '', ends: '', memory: '', stubborn: '', evaluator: '', greeter: 'bulkhead-test/greeter:local' };
+  const images = { echo: '', ends: '', memory: '', stubborn: '', evaluator: '', volumes: '', greeter: 'bulkhead-test/greeter:local' };
 
   beforeAll(async () => {
     if (builder === undefined) return;
@@ -55,6 +56,7 @@ describe.skipIf(!isPossible)('Podman', { timeout: 240_000 }, () => {
       'trap "" TERM INT HUP\n(trap "" TERM; sleep 600) &\necho up\nwhile :; do sleep 1; done',
     );
     images.evaluator = await evaluatorImage(builder);
+    images.volumes = await volumesImage(builder, 'many');
     const dockerfile = `FROM bulkhead-base/shell:local\nLABEL dev.bulkhead.connector='${JSON.stringify(manifest)}'\nCOPY main.sh /main.sh\nENTRYPOINT ["/bin/sh", "/main.sh"]\n`;
     await buildImage(builder, images.greeter, dockerfile, { 'main.sh': `cat >/dev/null\necho '{"body": {"says": "hello"}}'\n` });
     podman = await startPodmanService();
@@ -102,6 +104,17 @@ describe.skipIf(!isPossible)('Podman', { timeout: 240_000 }, () => {
       expect(await process.exited).toEqual({ exitCode: 0, signal: null });
       expect(Buffer.concat(await received).equals(sent)).toBe(true);
       expect(await stderr).toBe('to stderr\n');
+    });
+
+    test('gives the volumes of an image nowhere to write, and makes none', async () => {
+      const process = await under.start(images.volumes);
+      const [name = ''] = await under.containers();
+      const { Mounts } = await podman.engine.docker.getContainer(name.slice(1)).inspect();
+      expect(Mounts.filter(({ Type }) => Type === 'volume')).toEqual([]);
+      process.stdin.end('go\n');
+      const said = (await textOf(process.stdout)).split('\n');
+      expect(await process.exited).toEqual({ exitCode: 0, signal: null });
+      expect(said.filter((line) => line.endsWith(' writable'))).toEqual(['/tmp writable']);
     });
 
     test('tells the exit code', async () => {

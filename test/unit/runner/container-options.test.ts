@@ -22,7 +22,7 @@ const policy: SandboxPolicy = {
 
 const plan: ContainerPlan = {
   policy,
-  image: { id: 'sha256:abc', entrypoint: ['node'], command: ['main.ts'] },
+  image: { id: 'sha256:abc', entrypoint: ['node'], command: ['main.ts'], volumes: [] },
   labels: { 'dev.bulkhead.role': 'connector' },
   user: { uid: 10_001, gid: 10_002 },
   network: { type: 'none' },
@@ -91,6 +91,21 @@ describe('container options', () => {
   test('Podman’s /tmp names no inodes: it would refuse them', () => {
     const { HostConfig } = containerOptions({ ...plan, product: 'podman' });
     expect(HostConfig?.Tmpfs).toEqual({ '/tmp': 'rw,noexec,nosuid,nodev,size=2000,mode=1777' });
+  });
+
+  test('each volume of the image is covered, but where something else is mounted', () => {
+    const image = { ...plan.image, volumes: ['/data', '/opt/runtime', '/opt/runtime-2', '/run/bulkhead', '/tmp'] };
+    const stdio = { type: 'pipes', folder: '/srv/pipes' } as const;
+    const { '/tmp': tmp, ...covers } = containerOptions({ ...plan, image, stdio }).HostConfig?.Tmpfs ?? {};
+    expect(tmp).toMatch(/^rw,/);
+    expect(covers).toEqual({ '/opt/runtime-2': expect.stringMatching(/^ro,noexec,nosuid,nodev,size=65536,nr_inodes=512,/) });
+    const { HostConfig } = containerOptions({ ...plan, image, stdio, product: 'podman' });
+    expect(HostConfig?.Tmpfs).toHaveProperty(['/opt/runtime-2'], 'ro,noexec,nosuid,nodev,size=65536,mode=0555,notmpcopyup');
+  });
+
+  test('without a sandbox the image’s volumes are the engine’s', () => {
+    const image = { ...plan.image, volumes: ['/scratch'] };
+    expect(containerOptions({ ...plan, image, policy: { ...policy, sandbox: 'none' } }).HostConfig?.Tmpfs).toBeUndefined();
   });
 
   test('with a sidecar, the namespace is its and so are host name and name server: the engine refuses them twice', () => {

@@ -17,7 +17,7 @@ const limits = {
 };
 const policy: SandboxPolicy = { sandbox: 'enforced', network: { type: 'none' }, limits, environment: { GREETING: 'hello' } };
 const labels = { 'dev.bulkhead.owner': 'bulkhead', 'dev.bulkhead.role': 'connector' };
-const image = { id: `sha256:${'0'.repeat(64)}`, entrypoint: ['node', 'main.ts'], command: [] };
+const image = { id: `sha256:${'0'.repeat(64)}`, entrypoint: ['node', 'main.ts'], command: [], volumes: ['/scratch'] };
 const plan = {
   product: 'docker',
   policy,
@@ -82,7 +82,7 @@ describe('the guard refuses a container that', () => {
     ['writes a log', host({ LogConfig: { Type: 'syslog', Config: {} } })],
     ['comes back', host({ RestartPolicy: { Name: 'always' } })],
     ['publishes a port', host({ PortBindings: { '80/tcp': [{ HostPort: '80' }] } })],
-    ['has a tmpfs elsewhere', host({ Tmpfs: { '/etc': 'rw' } })],
+    ['has a tmpfs elsewhere', host({ Tmpfs: { '/tmp': 'rw,noexec,nosuid,nodev', '/etc': 'rw' } })],
     ['has no label', { ...connector, Labels: {} }],
     ['is started by another program', { ...connector, Entrypoint: ['/bin/sh'] }],
     ['has its network configured', { ...connector, NetworkingConfig: { EndpointsConfig: { bridge: {} } } }],
