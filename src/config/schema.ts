@@ -206,7 +206,10 @@ const LimitsSchema = closed({
   descriptors: v.pipe(v.optional(count(16, 1_048_576), defaults.limits.descriptors), v.description('Open files of one process.')),
   file: v.pipe(v.optional(size('1kB', '1TiB'), defaults.limits.file), v.description('Largest file a process may write.')),
   tmp: v.pipe(v.optional(size('64kB', '1TiB'), defaults.limits.tmp), v.description('Bytes of /tmp of one worker; they count as memory.')),
-  tmpInodes: v.pipe(v.optional(count(16, 10_000_000), defaults.limits.tmpInodes), v.description('Files and folders in /tmp.')),
+  tmpInodes: v.pipe(
+    v.optional(count(16, 10_000_000), defaults.limits.tmpInodes),
+    v.description('Files and folders in /tmp, and in /dev/shm.'),
+  ),
   invocation: v.pipe(
     v.optional(duration('10ms', '1h'), defaults.limits.invocation),
     v.description(

@@ -1,3 +1,4 @@
+import type { StatsFs } from 'node:fs';
 import { readdir, readFile, statfs } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cgroup } from '../sandbox/cgroup.ts';
@@ -83,26 +84,28 @@ function noticeForks(sandbox: Watched): void {
   });
 }
 
-/** A full /tmp refuses more by itself; files without content take memory that its size does not count. */
+/** Full, they refuse more by themselves; files without content take memory that their size does not count. */
 async function lookAtDisk(sandbox: Watched): Promise<LimitBreach | undefined> {
   const { connector, limits, pid } = sandbox;
-  const folder = await statfs(`/proc/${pid}/root/tmp`).catch(() => undefined);
-  if (folder === undefined) return undefined;
-  const inodes = folder.files - folder.ffree;
-  if (inodes > limits.tmpInodesMax) {
-    return {
-      code: 'disk_exceeded',
-      message: `Connector ${connector} made ${inodes} files in /tmp, over its limit of ${limits.tmpInodesMax}; raise limits.tmpInodes, or make fewer.`,
-    };
-  }
-  if (folder.blocks > 0 && folder.bfree === 0) {
+  const look = (path: string) => statfs(`/proc/${pid}/root${path}`).catch(() => undefined);
+  const [tmp, sharedMemory] = await Promise.all([look('/tmp'), look('/dev/shm')]);
+  if (tmp !== undefined && tmp.blocks > 0 && tmp.bfree === 0) {
     const size = describeBytes(limits.tmpBytesMax);
     tell(sandbox, {
       code: 'disk_exceeded',
       message: `Connector ${connector} filled its /tmp of ${size}; raise limits.tmp, or write less.`,
     });
   }
-  return undefined;
+  return inodesBreach(connector, limits, '/tmp', tmp) ?? inodesBreach(connector, limits, '/dev/shm', sharedMemory);
+}
+
+function inodesBreach(connector: string, limits: ResourceLimits, path: string, folder: StatsFs | undefined): LimitBreach | undefined {
+  const inodes = folder === undefined ? 0 : folder.files - folder.ffree;
+  if (inodes <= limits.tmpInodesMax) return undefined;
+  return {
+    code: 'disk_exceeded',
+    message: `Connector ${connector} made ${inodes} files in ${path}, over its limit of ${limits.tmpInodesMax}; raise limits.tmpInodes, or make fewer.`,
+  };
 }
 
 function tell({ told, onNotice }: Watched, notice: ProcessNotice): void {
