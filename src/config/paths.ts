@@ -119,7 +119,12 @@ interface OpenedPath {
 
 /** What is opened or mounted with rights that a connector does not have. */
 function openedPaths(server: Config['server'], all: readonly ConnectorConfig[]): readonly OpenedPath[] {
-  const secrets = [...server.apiKeys.map(({ key }) => key), ...all.flatMap((connector) => Object.values(connector.secrets))];
+  const { credentials } = server.egress.upstreamProxy ?? {};
+  const secrets = [
+    ...server.apiKeys.map(({ key }) => key),
+    ...(credentials === undefined ? [] : [credentials.password]),
+    ...all.flatMap((connector) => Object.values(connector.secrets)),
+  ];
   return [
     ...all.flatMap(({ name, readOnlyPaths }) => readOnlyPaths.map((path) => ({ what: `a read-only path of ${name}`, path }))),
     ...(server.audit === undefined ? [] : [{ what: 'the audit log', path: server.audit.folder }]),

@@ -317,6 +317,14 @@ describe('loadConfig refuses, with line and repair', () => {
       /connectors\.a\.dataFolder: holds the file of a secret/,
     ],
     [
+      'server: { apiKeys: [{ name: x, key: { file: data/inner }, connectors: [a] }] }\nconnectors: { a: { path: smtp, dataFolder: data } }',
+      /connectors\.a\.dataFolder: holds the file of a secret/,
+    ],
+    [
+      'server: { egress: { upstreamProxy: { url: "http://proxy:3128", user: me, password: { file: data/inner } } } }\nconnectors: { a: { path: smtp, dataFolder: data } }',
+      /connectors\.a\.dataFolder: holds the file of a secret/,
+    ],
+    [
       'server: { sharePort: true }\nconnectors: { a: { path: smtp, sandbox: none } }',
       /connectors\.a\.sandbox: lets the connector listen on the shared port too, .*; remove it where .*, or remove server\.sharePort/,
     ],
