@@ -1,10 +1,12 @@
+import type { Mask, TextEnd } from '../protocol/breach.ts';
+
 /**
  * Secrets masked in text that leaves the proxy: stderr of connectors, logs, errors. A secret is found as it is, in its lines, JSON-escaped,
  * URL-encoded, in hexadecimal and in base64 at any alignment. This is a net for accidents: a connector that means to can always write a
  * secret in a form of its own.
  */
 
-/** Shorter secrets are not masked: they would be found everywhere, and the holes would tell them. */
+/** Shorter secrets are not masked: they would be found everywhere, and the holes would tell them. Nor are shorter beginnings of one at a cut. */
 export const maskedCharsMin = 4;
 /** Shorter lines of a secret of many lines are not masked on their own. */
 const lineCharsMin = 8;
@@ -13,12 +15,15 @@ const base64CharsMin = 5;
 
 export const mask = '[secret]';
 
-/** Linear in the text, however many secrets there are. Give whole lines: a secret that is cut in two is not found. */
-export function createMasker(secrets: readonly string[]): (text: string) => string {
+/**
+ * Linear in the text, however many secrets there are. Give text from the beginning of a line: what follows on a cut in a secret is not found.
+ * Where the end is cut, what may be the beginning of a secret is masked there.
+ */
+export function createMasker(secrets: readonly string[]): Mask {
   const forms = new Set(secrets.filter((secret) => secret.length >= maskedCharsMin).flatMap(formsOf));
   if (forms.size === 0) return (text) => text;
   const automaton = buildAutomaton(forms);
-  return (text) => replaceAll(text, automaton);
+  return (text, end) => (end === 'cut' ? replaceAll(withoutTornCharacter(text), automaton, end) : replaceAll(text, automaton, 'whole'));
 }
 
 // ---- the forms of a secret ----------------------------------------------------------------------------------------------------
@@ -67,13 +72,15 @@ function base64Core(bytes: Buffer, offset: number): string {
 
 interface Node {
   readonly next: Map<number, Node>;
+  /** Characters from the root: of the longest beginning of a form that the text read so far ends with. */
+  readonly depth: number;
   fail: Node | undefined;
   /** Length of the longest form that ends here; 0 for none. */
   length: number;
 }
 
 function buildAutomaton(forms: ReadonlySet<string>): Node {
-  const root: Node = { next: new Map(), fail: undefined, length: 0 };
+  const root: Node = { next: new Map(), depth: 0, fail: undefined, length: 0 };
   for (const form of forms) insert(root, form);
   const queue = [...root.next.values()];
   for (const node of queue) node.fail = root;
@@ -94,7 +101,7 @@ function insert(root: Node, form: string): void {
     const unit = form.charCodeAt(index);
     let child = node.next.get(unit);
     if (child === undefined) {
-      child = { next: new Map(), fail: undefined, length: 0 };
+      child = { next: new Map(), depth: index + 1, fail: undefined, length: 0 };
       node.next.set(unit, child);
     }
     node = child;
@@ -110,13 +117,19 @@ function step(root: Node, from: Node, unit: number): Node {
   return root;
 }
 
-function replaceAll(text: string, root: Node): string {
+/** What is left of a character whose bytes were cut in two would hide the beginning of a secret before it. */
+function withoutTornCharacter(text: string): string {
+  return text.endsWith('\ufffd') ? text.slice(0, -1) : text;
+}
+
+function replaceAll(text: string, root: Node, end: TextEnd): string {
   const holes: { from: number; to: number }[] = [];
   let node = root;
   for (let index = 0; index < text.length; index += 1) {
     node = step(root, node, text.charCodeAt(index));
     if (node.length > 0) addHole(holes, index + 1 - node.length, index + 1);
   }
+  if (end === 'cut' && node.depth >= maskedCharsMin) addHole(holes, text.length - node.depth, text.length);
   if (holes.length === 0) return text;
   let masked = '';
   let at = 0;

@@ -9,19 +9,22 @@ export interface Breach {
   readonly id?: string;
 }
 
+/** `cut`: the text went on, or may have, so that a secret may end beyond what there is of it. Default: `whole`. */
+export type TextEnd = 'whole' | 'cut';
+
 /** Replaces secrets within a text. */
-export type Mask = (text: string) => string;
+export type Mask = (text: string, end?: TextEnd) => string;
 
 const excerptCharactersMax = 200;
 
-/** Looked at for an excerpt: more than is shown, so that a secret at its end is whole when it is masked. */
+/** Looked at for an excerpt: more than is shown, so that a cut in a secret is rarely seen. */
 export const excerptBytes = 1024;
 
 const stdoutAdvice = 'Print to stderr, or use an SDK, which moves stdout away.';
 
-/** A line that is no message. `written` is all of it, or its beginning. */
-export function notAMessage(written: Piece, mask: Mask, reason: string): Breach {
-  const message = `The connector wrote to stdout what is no message (${reason}): "${excerptOf(written, mask)}". ${stdoutAdvice}`;
+/** A line that is no message. `written` is all of it or, with `end` as `cut`, its beginning. */
+export function notAMessage(written: Piece, mask: Mask, reason: string, end: TextEnd = 'whole'): Breach {
+  const message = `The connector wrote to stdout what is no message (${reason}): "${excerptOf(written, mask, end)}". ${stdoutAdvice}`;
   return { code: 'protocol_violation', message };
 }
 
@@ -31,10 +34,11 @@ export function tooLarge(messageBytesMax: number, id: string | undefined): Breac
 }
 
 /** The beginning of bytes as printable text: secrets masked first, then control characters and backslashes escaped. */
-export function excerptOf(written: Piece, mask: Mask): string {
+export function excerptOf(written: Piece, mask: Mask, end: TextEnd = 'whole'): string {
   const beginning = utf8Of(slicePiece(written, 0, excerptBytes));
-  const text = mask(beginning);
-  const isCut = text.length > excerptCharactersMax || written.length > excerptBytes;
+  const isLonger = written.length > excerptBytes;
+  const text = mask(beginning, isLonger ? 'cut' : end);
+  const isCut = text.length > excerptCharactersMax || isLonger;
   return escapeUnprintable(text.slice(0, excerptCharactersMax)) + (isCut ? '…' : '');
 }
 

@@ -1,6 +1,6 @@
 import { GrowingBuffer, type Keeping } from '../lib/growing-buffer.ts';
 import { bytesOf, textBytesMax } from '../lib/pieces.ts';
-import { type Breach, excerptBytes, type Mask, notAMessage, tooLarge } from './breach.ts';
+import { type Breach, excerptBytes, type Mask, notAMessage, type TextEnd, tooLarge } from './breach.ts';
 import { type BegunLine, beginLine, type Incoming, idOfBeginning, readLine, readPlainAnswer } from './incoming.ts';
 import type { LineLimits } from './limits.ts';
 
@@ -60,7 +60,7 @@ export class LineReader {
     const line = this.#line.whole();
     if (isBlank(line)) this.stop();
     else if (mayBeMessage(line)) this.#break(cutOff(line.length));
-    else this.#break(wrongBeginning(line, this.#mask));
+    else this.#break(wrongBeginning(line, this.#mask, 'cut'));
   }
 
   /** Ignores everything from here on, also the rest of the current chunk. For breaches that only the worker can see. */
@@ -94,7 +94,7 @@ export class LineReader {
     if (this.#begun === undefined && this.#line.length > longLineBytes) this.#begun = beginLine(this.#line.whole(), this.#limits);
     if (before > excerptBytes || this.#line.length <= excerptBytes) return;
     const beginning = this.#line.whole().subarray(0, excerptBytes + 1);
-    if (!mayBeMessage(beginning)) this.#break(wrongBeginning(beginning, this.#mask));
+    if (!mayBeMessage(beginning)) this.#break(wrongBeginning(beginning, this.#mask, 'cut'));
   }
 
   /** A line that came in one chunk is read where it is, or in a copy, for an answer is passed on. */
@@ -120,7 +120,7 @@ export class LineReader {
     this.#line.append(part.subarray(0, excerptBytes + 1));
     const beginning = this.#line.whole().subarray(0, Math.min(excerptBytes, messageBytesMax) + 1);
     if (mayBeMessage(beginning)) this.#break(tooLarge(messageBytesMax, idOfBeginning(beginning)));
-    else this.#break(wrongBeginning(beginning, this.#mask));
+    else this.#break(wrongBeginning(beginning, this.#mask, 'cut'));
   }
 
   #take(line: Buffer, begun?: BegunLine): void {
@@ -130,7 +130,7 @@ export class LineReader {
     }
     this.#blankLines = 0;
     if (!mayBeMessage(line)) {
-      this.#break(wrongBeginning(line, this.#mask));
+      this.#break(wrongBeginning(line, this.#mask, 'whole'));
       return;
     }
     const reading = readLine(line, this.#limits, this.#mask, begun);
@@ -156,9 +156,9 @@ function cutOff(bytes: number): Breach {
   return { code: 'protocol_violation', message };
 }
 
-function wrongBeginning(beginning: Buffer, mask: Mask): Breach {
+function wrongBeginning(beginning: Buffer, mask: Mask, end: TextEnd): Breach {
   const isArray = beginning[firstVisible(beginning)] === 0x5b;
-  return notAMessage(beginning, mask, isArray ? 'an array; there are no batches' : 'it does not begin with {');
+  return notAMessage(beginning, mask, isArray ? 'an array; there are no batches' : 'it does not begin with {', end);
 }
 
 /** Whether the first byte that is not blank is a brace; also of what is blank as far as it goes. */

@@ -4,6 +4,7 @@ import type { Keeping } from '../lib/growing-buffer.ts';
 import { byteLengthOf } from '../lib/pieces.ts';
 import { Slots } from '../lib/slots.ts';
 import { TurnShare } from '../lib/turn-share.ts';
+import type { Mask } from '../protocol/breach.ts';
 import { encodeInvoke, encodeNotification, encodeRequest, type InvokeFields } from '../protocol/encode.ts';
 import { lineLimitsDefault } from '../protocol/limits.ts';
 import { type Breach, type Incoming, LineReader } from '../protocol/lines.ts';
@@ -36,7 +37,7 @@ export interface ChannelHandlers {
   /** A pipe broke or ended: a symptom, whose reason the exit tells. */
   broken(pipe: 'stdin' | 'stdout'): void;
   /** Hides secrets in what a breach quotes. */
-  readonly mask: (text: string) => string;
+  readonly mask: Mask;
 }
 
 /** Notifications are parsed, so a flood of them costs the whole proxy; past this rate the connector’s stdout is read no faster. */

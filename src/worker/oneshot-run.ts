@@ -2,6 +2,7 @@ import { ProxyError } from '../errors.ts';
 import { settlesWithin } from '../lib/pause.ts';
 import { byteLengthOf } from '../lib/pieces.ts';
 import { TimeLimit } from '../lib/time-limit.ts';
+import type { Mask } from '../protocol/breach.ts';
 import { encodeOneshot } from '../protocol/encode.ts';
 import { readOneshot } from '../protocol/reply.ts';
 import type { ConnectorProcess, ProcessExit, ProcessNotice } from '../runner/runner.ts';
@@ -30,7 +31,7 @@ export class OneshotRun {
   readonly #running: RunningInvocation;
   readonly #stop = new AbortController();
   readonly #lost = Promise.withResolvers<ProcessExit>();
-  #mask = (text: string) => text;
+  #mask: Mask = (text) => text;
   #process: ConnectorProcess | undefined;
   #stderr: Stderr | undefined;
   #reason: EndReason | undefined;

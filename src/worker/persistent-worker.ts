@@ -2,6 +2,7 @@ import { ProxyError } from '../errors.ts';
 import { giveBack } from '../lib/owned-memory.ts';
 import { settlesWithin } from '../lib/pause.ts';
 import { Slots } from '../lib/slots.ts';
+import type { Mask } from '../protocol/breach.ts';
 import type { Breach } from '../protocol/lines.ts';
 import { readError, readReply } from '../protocol/reply.ts';
 import type { ConnectorProcess, ProcessExit, ProcessNotice } from '../runner/runner.ts';
@@ -33,7 +34,7 @@ export class PersistentWorker implements Worker, ProcessOwner {
   readonly channel: Channel;
   readonly #options: WorkerOptions;
   readonly #process: ConnectorProcess;
-  readonly #mask: (text: string) => string;
+  readonly #mask: Mask;
   readonly #fields: { readonly connector: string; readonly worker: string };
   readonly #stderr: Stderr;
   readonly #running = new Slots<RunningInvocation>();

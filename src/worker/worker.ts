@@ -1,6 +1,7 @@
 import type { Deadlines } from '../lib/deadlines.ts';
 import type { Logger } from '../log.ts';
 import type { CommandName, ConnectorName } from '../manifest/names.ts';
+import type { Mask } from '../protocol/breach.ts';
 import type { ProcessSource, Runner } from '../runner/runner.ts';
 import type { SandboxPolicy } from '../sandbox/policy.ts';
 import type { Invocation, Outcome, Phases } from './invocation.ts';
@@ -65,7 +66,7 @@ export interface WorkerOptions {
 export interface SecretBundle {
   readonly values: Readonly<Record<string, string>>;
   /** Replaces every form of the secrets in a text. */
-  readonly mask: (text: string) => string;
+  readonly mask: Mask;
 }
 
 export interface WorkerLimits {

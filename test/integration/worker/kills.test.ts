@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createMasker } from '../../../src/config/masker.ts';
 import { bodyOf, dispatcherOf, failureOf, fixture, invocation, type LogLine, nodeFixture } from '../../helpers/dispatching.ts';
 import { type Leftovers, nothingLeft, watchLeftovers } from '../../helpers/leftovers.ts';
 
@@ -48,6 +49,23 @@ describe('a worker that dies in the middle of an invocation', () => {
     const { message } = failureOf(await test.dispatcher.invoke(invocation('Leak')));
     expect(message).toContain('the secret is [secret]');
     expect(JSON.stringify(test.lines)).not.toContain('hunter2');
+  });
+
+  test.each([
+    ['stdout', 2267, ''],
+    ['stderr', 6000, ''],
+    ['stderr', 6000, '\n'],
+    ['stdout', 65_530, ''],
+  ])('does not give away on %s a secret of %d characters (between its parts: %j)', async (to, length, separator) => {
+    // Parts that differ, so that each piece of it can be told.
+    const parts = Array.from({ length: length / 10 + 1 }, (_, index) => `${index}`.padStart(9, 'hunter') + separator);
+    const secret = parts.join('').slice(0, length).trimEnd();
+    const secretsFor = async () => ({ values: { TOKEN: secret }, mask: createMasker([secret]) });
+    await using test = dispatcherOf([echoes()], { secretsFor });
+    const { message } = failureOf(await test.dispatcher.invoke(invocation('Leak', { to })));
+    expect(message).toContain('[secret]');
+    expect(message).not.toContain('hunt');
+    expect(JSON.stringify(test.lines)).not.toContain('hunt');
   });
 
   test('leaving a grandchild that holds stdout ends at once', async () => {

@@ -88,6 +88,27 @@ describe('createMasker', () => {
     );
   });
 
+  it('masks at a cut what begins as a secret does, from the shortest secret’s length on', () => {
+    const masker = createMasker([secret, 'ünïcödé-sécrét']);
+    expect(masker('before p@ss/w', 'cut')).toBe(`before ${mask}`);
+    expect(masker('before p@s', 'cut')).toBe('before p@s');
+    expect(masker('before p@ss/w', 'whole')).toBe('before p@ss/w');
+    expect(masker('before p@ss/w', undefined)).toBe('before p@ss/w');
+    expect(masker('p@ss/w goes on', 'cut')).toBe('p@ss/w goes on');
+    expect(masker(`${secret} and ${Buffer.from(secret).toString('hex').slice(0, 9)}`, 'cut')).toBe(`${mask} and ${mask}`);
+    // A cut within a character.
+    const bytes = Buffer.from('before ünïcödé-sécrét');
+    expect(masker(bytes.subarray(0, bytes.indexOf('ö') + 1).toString(), 'cut')).toBe(`before ${mask}`);
+  });
+
+  it('leaves of a secret at a cut less than the shortest secret has, wherever the cut and in any form', () => {
+    const forms = [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret), Buffer.from(secret).toString('base64')];
+    const masker = createMasker([secret]);
+    for (const form of forms)
+      for (let length = maskedCharsMin; length <= form.length; length += 1)
+        expect(masker(`a: ${form.slice(0, length)}`, 'cut')).toBe(`a: ${mask}`);
+  });
+
   it('is linear: a text of 4 MB against 64 secrets with a common beginning', () => {
     const secrets = Array.from({ length: 64 }, (_, index) => `${'a'.repeat(500)}${index}`);
     const masker = createMasker(secrets);

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { createMasker } from '../../../src/config/masker.ts';
 import { bytesOf, textBytesMax, utf8Of } from '../../../src/lib/pieces.ts';
 import { type Breach, type Incoming, type LineLimits, LineReader, lineLimitsDefault } from '../../../src/protocol/lines.ts';
 import { jsonTexts } from '../../helpers/json-arbitraries.ts';
@@ -253,6 +254,21 @@ describe('breaches', () => {
     const [breach] = read([`${'a'.repeat(190)}${secret}${'b'.repeat(5000)}\n`], {}, mask).breaches;
     expect(breach?.message).toContain(`"${'a'.repeat(190)}***bbbbbbb…"`);
     expect(read([`{"x": ${secret}}\n`], {}, mask).breaches[0]?.message).toContain('"{\\"x\\": ***}"'.replaceAll('\\', ''));
+  });
+
+  test.each([
+    ['without a line break', 'the secret is SECRET', {}],
+    ['as a line', 'the secret is SECRET\n', {}],
+    ['where stdout ended within it', 'the secret is CUT', {}],
+    ['as a line longer than a message may be', 'the secret is SECRET\n', { messageBytesMax: 1000 }],
+    ['within a message that is none', '{"secret": SECRET}\n', {}],
+    ['in place of a method', '{"jsonrpc":"2.0","method":"SECRET"}\n', {}],
+  ])('a secret longer than what is looked at is masked %s', (_, text, limits) => {
+    const secret = Array.from({ length: 300 }, (_, index) => `${index}`.padStart(9, 'hunter')).join('');
+    const written = text.replace('SECRET', secret).replace('CUT', secret.slice(0, 500));
+    const [breach] = read([written], limits, createMasker([secret])).breaches;
+    expect(breach?.message).toContain('[secret]');
+    expect(breach?.message).not.toContain('hunt');
   });
 
   test('text without a line break is told as soon as it is long enough to show', () => {

@@ -1,6 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { createMasker } from '../../../src/config/masker.ts';
 import { InvocationLogs } from '../../../src/worker/invocation-logs.ts';
 import { LogBudget } from '../../../src/worker/log-budget.ts';
 import { Stderr } from '../../../src/worker/stderr.ts';
@@ -31,6 +32,50 @@ describe('stderr', () => {
     stream.write(`${'x'.repeat(4090)}${secret}${'y'.repeat(10_000)}\n`);
     await nextTurn();
     expect(messages()[0]).toMatch(/^x{4090}\[secre…$/);
+  });
+
+  describe('does not give away a secret that is longer than what is kept', () => {
+    const secret = Array.from({ length: 1000 }, (_, index) => `${index}`.padStart(9, 'hunter')).join('');
+    test.each([
+      ['in a line', [`key: ${secret}\n`], /^key: \[secret\]…$/, /^key: \[secret\]…$/],
+      [
+        'in a line, piece by piece',
+        [`key: ${secret.slice(0, 5000)}`, secret.slice(5000), '\n'],
+        /^key: \[secret\]…$/,
+        /^key: \[secret\]…$/,
+      ],
+      ['in a line that does not end', [`key: ${secret}`], /^key: \[secret\]…$/, /^key: \[secret\]…$/],
+      ['and ends within it', [`key: ${secret.slice(0, 40)}`], /^key: \[secret\]$/, /^key: \[secret\]$/],
+      ['with more lines behind it', [`${secret}\n`, 'the last words\n'], /^\[secret\]…\nthe last words$/, /^the last words$/],
+      ['behind others', [`${'x'.repeat(3000)}${secret}\n`], /^x{3000}\[secret\]…$/, /^x{1024}…$/],
+      ['twice', [`${secret.slice(0, 3000)} ${secret}\n`], /./, /./],
+    ])('%s', async (_, parts, logged, tail) => {
+      const { stream, stderr, messages } = stderrOf(createMasker([secret, secret.slice(0, 3000)]));
+      for (const part of parts) stream.write(part);
+      await nextTurn();
+      const before = stderr.tail();
+      stderr.finish();
+      for (const text of [...messages(), before, stderr.tail()]) expect(text).not.toContain('hunt');
+      expect(messages().join('\n')).toMatch(logged);
+      expect(stderr.tail()).toMatch(tail);
+    });
+  });
+
+  test('drops the rest of a line, the beginning of which was dropped in a flood', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    try {
+      const { stream, messages } = stderrOf(createMasker(['a-secret-of-some-length']));
+      stream.write(`${'noise\n'.repeat(10_000)}a-secret-of`);
+      await nextTurn();
+      vi.advanceTimersByTime(60_000);
+      stream.write('-some');
+      stream.write('-length\nand on it goes\n');
+      await nextTurn();
+      expect(messages().at(-1)).toBe('and on it goes');
+      expect(messages().join()).not.toContain('-length');
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('in a flood is dropped, counted, and told of in two lines, and its last lines are kept', async () => {
