@@ -32,7 +32,7 @@ export function createHttpFront({ headTimeoutMs }: { headTimeoutMs: number }): H
   const onRequest = (incoming: IncomingMessage, response: ServerResponse): void => {
     const client = clients.get(incoming.socket);
     if (!client?.begin(response)) return void incoming.socket.destroy();
-    void forward(incoming, response, client);
+    forward(incoming, response, client).catch(() => incoming.socket.destroy());
   };
   server.on('request', onRequest).on('checkContinue', onRequest);
   server.on('connect', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -41,7 +41,7 @@ export function createHttpFront({ headTimeoutMs }: { headTimeoutMs: number }): H
     // At once: after the client's half has ended nothing can be put back.
     if (head.length > 0) socket.unshift(head);
     if (!client) socket.destroy();
-    else void connectThrough(incoming, socket, client);
+    else connectThrough(incoming, socket, client).catch(() => socket.destroy());
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // A client that goes away in the middle of a request asked for nothing yet.
@@ -158,8 +158,12 @@ function exchange({ incoming, response, outbound, parsed }: Exchange): void {
     headers: { ...endToEnd(incoming), host: hostHeader(parsed.target) },
     setHost: false,
   });
+  const fail = (what: string): void => {
+    refuse(response, 502, `${authorityText(parsed.target)} ${what}`);
+    outbound.end('reset');
+  };
   outgoing.once('response', (answer) => {
-    response.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEnd(answer));
+    if (!writeAnswerHead(response, answer)) return fail('answered with a head that cannot be forwarded');
     pipeline(answer, response, (error) => {
       if (error) response.destroy();
       outbound.end(error ? 'reset' : 'closed');
@@ -168,11 +172,27 @@ function exchange({ incoming, response, outbound, parsed }: Exchange): void {
   // An upstream that answers before it has read everything, or dies: what was answered stands.
   outgoing.on('error', () => {
     if (response.headersSent) response.destroy();
-    else refuse(response, 502, `${authorityText(parsed.target)} closed the connection without an answer`);
-    outbound.end('reset');
+    fail('closed the connection without an answer');
   });
+  // Nobody asked for it: `upgrade` goes no further than this hop. Node would drop the connection and say nothing.
+  outgoing.once('upgrade', () => fail('answered with a change of protocol'));
   response.once('close', () => outbound.end('closed'));
   incoming.pipe(outgoing);
+}
+
+/**
+ * False: it cannot be forwarded. Never throws: what a host answers comes in an event, out of which a throw would end the proxy. Node reads
+ * statuses from 000 on and control bytes in the reason phrase, and writes neither; the phrase means nothing (RFC 9112 §4), so it writes its own.
+ */
+function writeAnswerHead(response: ServerResponse, answer: IncomingMessage): boolean {
+  const { statusCode = 0 } = answer;
+  if (statusCode < 200) return false;
+  try {
+    response.writeHead(statusCode, endToEnd(answer));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** What the policy saw, whatever Host header the client sent. */

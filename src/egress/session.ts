@@ -88,7 +88,7 @@ export class Session {
 
   #serve({ role, port }: ListenerPlan, socket: Duplex, dialled: string | undefined): void {
     if (role === 'proxy' && (dialled === undefined || dialled === proxyAddress)) void this.#serveProxy(socket);
-    else void this.#serveHost(socket, this.#targetOf(dialled, port), dialled);
+    else this.#serveHost(socket, this.#targetOf(dialled, port), dialled).catch(() => reset(socket));
   }
 
   #keep(socket: Duplex, release: () => void): void {

@@ -174,6 +174,26 @@ describe('the HTTP front, forwarding', () => {
     expect(harness.denials).toEqual([]);
   });
 
+  it.each([
+    ['a status of 000', '000 X', /^HTTP\/1\.1 502 .*answered with a head that cannot be forwarded/s],
+    ['a status of 099', '099 X', /^HTTP\/1\.1 502 .*answered with a head that cannot be forwarded/s],
+    ['a control byte in the reason phrase', '200 O\x01K', /^HTTP\/1\.1 200 OK\r\n/],
+    ['a delete byte in the reason phrase', '404 O\x7fK', /^HTTP\/1\.1 404 Not Found\r\n/],
+    ['a phrase of its own', '200 Fine', /^HTTP\/1\.1 200 OK\r\n/],
+    ['a status beyond those of HTTP', '999 X', /^HTTP\/1\.1 999 unknown\r\n/],
+    ['a change of protocol', '101 X\r\nConnection: Upgrade\r\nUpgrade: x', /^HTTP\/1\.1 502 .*answered with a change of protocol/s],
+    ['a control byte in a header', '200 OK\r\nX-A: a\x01b', /^HTTP\/1\.1 502 /],
+  ])('goes on when a host answers with %s', async (_what, start, expected) => {
+    await using server = await startServer((socket) =>
+      socket.once('data', () => socket.end(Buffer.from(`HTTP/1.1 ${start}\r\nContent-Length: 0\r\n\r\n`, 'latin1'))),
+    );
+    await using harness = await startHarness({ rules: rulesFor(server.port), names });
+    const get = `GET http://a.ok.example:${server.port}/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
+    expect(await ask(harness, get)).toMatch(expected);
+    expect(await ask(harness, get)).toMatch(expected);
+    await eventually(() => expect(server.sockets.size).toBe(0));
+  });
+
   it('ends the answer early when the host dies in the middle of it', async () => {
     await using server = await startServer((socket) =>
       socket.once('data', () =>
