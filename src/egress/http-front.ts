@@ -125,7 +125,7 @@ async function forward(incoming: IncomingMessage, response: ServerResponse, clie
     exchange({ incoming, response, outbound, parsed });
   } catch {
     outbound.end('reset');
-    refuse(response, 400, 'the request has a header or path that cannot be forwarded');
+    refuse(response, 400, 'the request has a header, path or transfer coding that cannot be forwarded');
   }
 }
 
@@ -155,7 +155,7 @@ function exchange({ incoming, response, outbound, parsed }: Exchange): void {
     createConnection: () => outbound.socket,
     method: incoming.method,
     path: parsed.path,
-    headers: { ...endToEnd(incoming), host: hostHeader(parsed.target) },
+    headers: { ...endToEnd(incoming), ...framing(incoming), host: hostHeader(parsed.target) },
     setHost: false,
   });
   const fail = (what: string): void => {
@@ -193,6 +193,18 @@ function writeAnswerHead(response: ServerResponse, answer: IncomingMessage): boo
   } catch {
     return false;
   }
+}
+
+/**
+ * A body without a length is chunked on this hop, too. Node does that by itself for some methods only: that of a GET, DELETE or OPTIONS would
+ * go out bare, for the host to read as the next request.
+ * @throws Error where it is compressed for the hop as well, which would have to be undone here
+ */
+function framing({ headers }: IncomingMessage): { 'transfer-encoding'?: 'chunked' } {
+  const coding = headers['transfer-encoding'];
+  if (coding === undefined) return {};
+  if (coding.trim().toLowerCase() !== 'chunked') throw new Error('a transfer coding other than chunked');
+  return { 'transfer-encoding': 'chunked' };
 }
 
 /** What the policy saw, whatever Host header the client sent. */

@@ -89,6 +89,30 @@ describe('the HTTP front, forwarding', () => {
     expect(server.seen).toMatchObject([{ url: '/?q', body: 'abcde' }]);
   });
 
+  it.each(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'POST', 'PROPFIND'])('keeps a chunked body of %s a body', async (method) => {
+    await using server = await startHttp();
+    await using harness = await startHarness({ rules: rulesFor(server.port), names });
+    const body = 'GET /smuggled HTTP/1.1\r\nHost: other.tenant\r\n\r\n';
+    const head = `${method} http://a.ok.example:${server.port}/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\nConnection: close`;
+    await ask(harness, `${head}\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`);
+    expect(server.seen).toMatchObject([{ method, url: '/a', body, headers: { 'transfer-encoding': 'chunked' } }]);
+  });
+
+  it('adds no body, and no framing of one, to a request without', async () => {
+    await using server = await startHttp();
+    await using harness = await startHarness({ rules: rulesFor(server.port), names });
+    await ask(harness, `DELETE http://a.ok.example:${server.port}/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    expect(server.seen.map(({ headers }) => headers)).toEqual([{ host: `a.ok.example:${server.port}`, connection: 'close' }]);
+  });
+
+  it('refuses a transfer coding that would have to be undone', async () => {
+    await using server = await startHttp();
+    await using harness = await startHarness({ rules: rulesFor(server.port), names });
+    const head = `POST http://a.ok.example:${server.port}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\nConnection: close`;
+    expect(await ask(harness, `${head}\r\n\r\n1\r\nx\r\n0\r\n\r\n`)).toMatch(/^HTTP\/1\.1 400 .*transfer coding/s);
+    expect(server.seen).toEqual([]);
+  });
+
   it('follows no redirect', async () => {
     await using server = await startHttp((_request, response) => response.writeHead(302, { location: 'http://169.254.169.254/' }).end());
     await using harness = await startHarness({ rules: rulesFor(server.port), names });
