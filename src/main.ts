@@ -4,6 +4,10 @@ import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 
+// Of libuv's threads half may look up names, for the four lookups of egress/resolve.ts at once, and files have the other half. By default there
+// are four. It is read when the first thread is needed, so this comes first.
+process.env['UV_THREADPOOL_SIZE'] ??= '8';
+
 // What was compiled before need not be compiled again: a quarter of the start of a command. It is kept where whoever can write could change the
 // code itself, not in the directory for temporary files; where nobody may write, it is done without.
 // Whoever runs this from source does well to name the folder in NODE_COMPILE_CACHE: this file itself then need not wait for what takes the types away.
@@ -45,3 +49,21 @@ process.exitCode = await runCli({
     signal.addEventListener('abort', () => process.off(name, handler), { once: true });
   },
 });
+
+// All that was to be done is done, and the process ends by itself, but for a name server that is silent: getaddrinfo cannot be called off.
+setTimeout(end, 500).unref();
+
+/**
+ * Not by `process.exit` alone, which waits for the threads of the pool, and so for the name server's time-outs, 10 s and more. A program in the
+ * place of this one has none of its threads. It runs no handlers of `exit`, which write the last lines of the log: they run before.
+ */
+function end(): void {
+  const code = process.exitCode ?? 0;
+  process.emit('exit', Number(code));
+  try {
+    process.execve?.(process.execPath, [process.execPath, '--eval', `process.exitCode = ${code}`]);
+  } finally {
+    // Where the program itself is gone, as after an update.
+    process.exit();
+  }
+}

@@ -75,7 +75,7 @@ export interface EgressGatewayOptions {
 export function createEgressGateway(options: EgressGatewayOptions): EgressGateway {
   const limits: EgressLimits = { ...egressLimitDefaults, ...options.limits };
   const { audit, log, upstreamProxy, ownAddresses = createOwnAddresses() } = options;
-  const resolve = options.resolve ?? createResolver({ lookupTimeoutMs: limits.lookupTimeoutMs, ...serversOf(options.dnsServers) });
+  const resolve = options.resolve ?? createResolver({ ...limits, ...serversOf(options.dnsServers) });
   const tallies = { ownerMax: limits.connectionsMax, totalMax: limits.connectionsTotalMax };
   const inward = createTally(tallies);
   const outward = createTally(tallies);

@@ -2,6 +2,8 @@
 export interface EgressLimits {
   /** One name resolution, waiting for its turn included. */
   readonly lookupTimeoutMs: number;
+  /** Lookups of one connector that wait for their turn at the system's resolver. */
+  readonly lookupsWaitingMax: number;
   /** All tries over the checked addresses together. */
   readonly connectTimeoutMs: number;
   /** No byte in either direction. */
@@ -22,6 +24,7 @@ export interface EgressLimits {
 
 export const egressLimitDefaults: EgressLimits = {
   lookupTimeoutMs: 5_000,
+  lookupsWaitingMax: 128,
   connectTimeoutMs: 10_000,
   idleTimeoutMs: 300_000,
   totalTimeoutMs: 86_400_000,

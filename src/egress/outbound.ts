@@ -82,9 +82,12 @@ function deny({ denials }: OutboundContext, target: Target, via: Via, decision: 
   return { type: 'denied', decision };
 }
 
-async function resolveTarget({ resolve, upstreamProxy, signal }: OutboundContext, target: Target): Promise<readonly IpAddress[]> {
+async function resolveTarget(
+  { resolve, upstreamProxy, connector, signal }: OutboundContext,
+  target: Target,
+): Promise<readonly IpAddress[]> {
   if (target.type === 'address') return [target.address];
-  return upstreamProxy?.resolve === 'proxy' ? [] : await resolve(target.name, signal);
+  return upstreamProxy?.resolve === 'proxy' ? [] : await resolve(target.name, { connector, signal });
 }
 
 interface Allowed {
