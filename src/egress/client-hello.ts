@@ -16,13 +16,15 @@ export type ClientHello =
 export const clientHelloBytesMax = 32_768;
 
 const handshakeRecord = 0x16;
+/** Change of cipher, alert, handshake, application data: some servers pass over others before the ClientHello, whose name would go unread. */
+const recordTypes: ReadonlySet<number | undefined> = new Set([0x14, 0x15, handshakeRecord, 0x17]);
 const serverNameExtension = 0;
 const encryptedHelloExtension = 0xfe0d;
 
 /** Reads a ClientHello (RFC 8446 §4.1.2), spread over as many records as it likes. Pure; call again with more bytes while `incomplete`. */
 export function readClientHello(bytes: Buffer): ClientHello {
   if (bytes.length === 0) return { type: 'incomplete' };
-  if (bytes[0] !== handshakeRecord || (bytes.length > 1 && bytes[1] !== 3)) return { type: 'not-tls' };
+  if (!recordTypes.has(bytes[0]) || (bytes.length > 1 && bytes[1] !== 3)) return { type: 'not-tls' };
   const message = joinRecords(bytes);
   if (message === undefined) return { type: 'malformed' };
   const isWhole = message.length >= 4 && message.length >= 4 + message.readUIntBE(1, 3);

@@ -150,6 +150,9 @@ describe('TLS through the gateway', () => {
   it.each([
     ['never ends', (hello: Buffer) => hello.subarray(0, 50)],
     ['is broken', (hello: Buffer) => Buffer.concat([hello.subarray(0, 5), Buffer.alloc(200, 0xff)])],
+    ['follows a change of cipher', (hello: Buffer) => Buffer.concat([Buffer.from([0x14, 3, 3, 0, 1, 1]), hello])],
+    ['follows a warning', (hello: Buffer) => Buffer.concat([Buffer.from([0x15, 3, 3, 0, 2, 1, 0]), hello])],
+    ['follows data', (hello: Buffer) => Buffer.concat([Buffer.from([0x17, 3, 3, 0, 1, 0]), hello])],
     [
       'is longer than any',
       () => Buffer.concat(Array.from({ length: 10 }, () => Buffer.concat([Buffer.from([22, 3, 1, 0x40, 0]), Buffer.alloc(0x4000, 1)]))),
