@@ -1,9 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Catalog, createCatalog } from '../catalog/catalog.ts';
 import type { Connector } from '../catalog/connector.ts';
 import { loadCatalog } from '../catalog/load-catalog.ts';
-import type { Config, ServerConfig } from '../config/config.ts';
+import type { Config, ConnectorConfig, ServerConfig } from '../config/config.ts';
 import { createMasker } from '../config/masker.ts';
-import { readSecret, resolveApiKeys, resolveSecrets } from '../config/secrets.ts';
+import { readSecret, resolveApiKeys } from '../config/secrets.ts';
 import { createDispatcher } from '../dispatch/create-dispatcher.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import { type AuditLog, noAuditLog, openAuditLog } from '../egress/audit.ts';
@@ -22,6 +23,7 @@ import type { ImageLock } from '../runner/image-lock.ts';
 import { policyOf } from '../sandbox/policy-of.ts';
 import { createHandedSecrets, type HandedSecrets } from './handed-secrets.ts';
 import { promisesSandbox } from './probe-ahead.ts';
+import { proveSecrets } from './prove-secrets.ts';
 import { createRunners, enginesOf, type Runners, type RunnersOptions } from './runners.ts';
 
 export interface ComposeOptions extends Pick<RunnersOptions, 'keepsSpares'> {
@@ -38,7 +40,10 @@ export interface ComposeOptions extends Pick<RunnersOptions, 'keepsSpares'> {
 export interface Bulkhead {
   readonly url: string;
   catalog(): Catalog;
-  /** Takes the connectors of a new config, and rotated secrets; `server` stays as it was started. `touched`: whose files have changed, and so are replaced. */
+  /**
+   * Takes the connectors of a new config, and rotated secrets; `server` stays as it was started. `touched`: whose files have changed, and so are replaced.
+   * @throws ProxyError `secret_missing` for a connector that would be new or replaced, `sandbox_unavailable`; the old config then stays
+   */
   reload(config: Config, touched?: Iterable<ConnectorName>): Promise<void>;
   /** Stops accepting, lets what runs end until the deadline (milliseconds since the epoch), ends the rest. Idempotent; nothing is left. */
   close(deadline: number): Promise<void>;
@@ -68,14 +73,26 @@ async function compose(options: ComposeOptions, stack: AsyncDisposableStack): Pr
   const revisions = new Map<ConnectorName, number>();
   let readiness: Readiness['state'] = 'starting';
   let controls: readonly ControlReport[] = [];
-  const reload: Bulkhead['reload'] = async (next, touched = []) => {
-    // The probe takes about as long as 300 manifests; side by side they cost the longer of the two. No connector starts before both are done.
-    const [loaded, proven] = await Promise.all([loadCatalog(next, runners), proveControls({ ...options, config: next }, controls)]);
+  // The probe takes about as long as 300 manifests; side by side they cost the longer of the two. No connector starts before both are done.
+  const load = (next: Config) => Promise.all([loadCatalog(next, runners), proveControls({ ...options, config: next }, controls)]);
+  /** Without a wait in it: a call meets the old config or the new one, never some of each. */
+  const take = ([loaded, proven]: Awaited<ReturnType<typeof load>>, renewed: Iterable<ConnectorName> = []): void => {
     [catalog, controls] = [loaded, proven];
-    for (const name of new Set([...touched, ...(await secrets.rotated(next))])) revisions.set(name, (revisions.get(name) ?? 0) + 1);
+    for (const name of renewed) revisions.set(name, (revisions.get(name) ?? 0) + 1);
     logUnavailable(catalog, logger);
     logUnconfined(catalog, logger);
     dispatcher.apply([...catalog.connectors.values()].map((connector) => revised(connector, revisions)));
+  };
+  const reload: Bulkhead['reload'] = async (next, touched = []) => {
+    const loaded = await load(next);
+    const files = new Set(touched);
+    const { replaced = [], kept = [] } = Object.groupBy(loaded[0].connectors.values(), (connector) =>
+      files.has(connector.name) || !isDeepStrictEqual(connector, catalog.connectors.get(connector.name)) ? 'replaced' : 'kept',
+    );
+    // Workers that are replaced need their secrets at once, or a connector that works would be gone.
+    const [rotated] = await Promise.all([secrets.rotated(kept.map(configOf)), proveSecrets(replaced.map(configOf), environment)]);
+    secrets.forget([...replaced.map(({ name }) => name), ...rotated]);
+    take(loaded, [...files, ...rotated]);
   };
   const metrics = config.server.metrics ? createMetrics({ status: () => dispatcher.status(), version }) : noMetrics;
   const app = stack.use(
@@ -88,7 +105,7 @@ async function compose(options: ComposeOptions, stack: AsyncDisposableStack): Pr
       readiness: () => ({ state: readiness, controls }),
     }),
   );
-  await reload(config);
+  take(await load(config));
   const { host, port, sharePort } = config.server;
   const server = await startServer({ app, host, port, sharePort, limits: config.server }).catch((error: unknown) => {
     throw new ProxyError('invalid_config', `${host}:${port} cannot be listened on: it ${listenFault(error)}`, { cause: error });
@@ -122,6 +139,10 @@ async function proveEngines(addresses: readonly string[], sshAgent: string | und
   if (addresses.length === 0) return [];
   const { probeEngines } = await import('../runner/doctor-engine.ts');
   return await probeEngines({ addresses, sshAgent });
+}
+
+function configOf({ config }: Connector): ConnectorConfig {
+  return config;
 }
 
 function revised(connector: Connector, revisions: ReadonlyMap<ConnectorName, number>): Connector {
@@ -185,15 +206,14 @@ async function resolveProxy(
   return { host, port, resolve, authorization };
 }
 
-function makeDispatcher({ environment, logger, version }: ComposeOptions, runners: Runners, secrets: HandedSecrets): Dispatcher {
+function makeDispatcher({ logger, version }: ComposeOptions, runners: Runners, secrets: HandedSecrets): Dispatcher {
   return createDispatcher({
     logger,
     proxyVersion: version,
     runnerFor: ({ config }) => runners.runnerFor(config),
     policyFor: ({ config, manifest }) => policyOf(config, manifest),
     async secretsFor({ config }, signal) {
-      const values = await resolveSecrets(config, { environment, signal });
-      secrets.note(config.name, values);
+      const values = await secrets.hand(config, signal);
       return { values, mask: createMasker(Object.values(values)) };
     },
   });

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Config } from '../config/config.ts';
+import type { ConnectorConfig } from '../config/config.ts';
 import { resolveSecrets } from '../config/secrets.ts';
 import { ProxyError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -8,32 +8,59 @@ import type { ConnectorName } from '../manifest/names.ts';
 type Values = Readonly<Record<string, string>>;
 
 export interface HandedSecrets {
-  /** Remembers, as a hash, what the workers of a connector were started with. */
-  note(connector: ConnectorName, values: Values): void;
-  /** Connectors whose secrets read differently now. One that cannot be read is told of, and its workers keep what they have. */
-  rotated(config: Config): Promise<readonly ConnectorName[]>;
+  /**
+   * Reads the secrets for a worker that starts, and remembers their hash.
+   * @throws ProxyError `secret_missing`
+   */
+  hand(connector: ConnectorConfig, signal: AbortSignal): Promise<Values>;
+  /** Those of whose workers one may hold other secrets than are read now. One whose secrets cannot be read is told of, and is none of them. */
+  rotated(connectors: readonly ConnectorConfig[]): Promise<readonly ConnectorName[]>;
+  /** All workers of these connectors are replaced: what they were started with counts no more. */
+  forget(connectors: Iterable<ConnectorName>): void;
 }
 
-/** Secrets are read when a worker starts; a reload asks here which workers hold old ones. Keeps no value. */
+/** Secrets are read when a worker starts; a reload asks here whose workers hold old ones. Keeps no value. */
 export function createHandedSecrets(environment: Readonly<Record<string, string | undefined>>, logger: Logger): HandedSecrets {
-  const handed = new Map<ConnectorName, string>();
-  const isRotated = async (connector: ConnectorName, config: Config): Promise<boolean> => {
-    const found = config.connectors.get(connector);
-    if (found === undefined || Object.keys(found.secrets).length === 0) return false;
+  // Every hash, since workers of one connector start at different times; a symbol for each reading whose outcome is not known yet.
+  const handed = new Map<ConnectorName, Set<string | symbol>>();
+  const isRotated = async (connector: ConnectorConfig): Promise<boolean> => {
+    const { name, secrets } = connector;
+    if (!handed.has(name) || Object.keys(secrets).length === 0) return false;
     try {
-      return hashOf(await resolveSecrets(found, { environment })) !== handed.get(connector);
+      const now = hashOf(await resolveSecrets(connector, { environment }));
+      const hashes = handed.get(name);
+      return hashes !== undefined && !(hashes.size === 1 && hashes.has(now));
     } catch (error) {
       const { code, message } = ProxyError.from(error);
-      logger.error({ connector, code }, `${message}; its workers keep the secrets that they were started with`);
+      logger.error(
+        { connector: name, code },
+        `${message}; workers that run keep the secrets that they were started with, others cannot start`,
+      );
       return false;
     }
   };
   return {
-    note: (connector, values) => void handed.set(connector, hashOf(values)),
-    async rotated(config) {
-      const names = [...handed.keys()];
-      const answers = await Promise.all(names.map((name) => isRotated(name, config)));
-      return names.filter((_, index) => answers[index]);
+    async hand(connector, signal) {
+      const { name } = connector;
+      const hashes = handed.get(name) ?? new Set();
+      handed.set(name, hashes);
+      const reading = Symbol(name);
+      hashes.add(reading);
+      try {
+        const values = await resolveSecrets(connector, { environment, signal });
+        hashes.add(hashOf(values));
+        return values;
+      } finally {
+        hashes.delete(reading);
+        if (hashes.size === 0 && handed.get(name) === hashes) handed.delete(name);
+      }
+    },
+    async rotated(connectors) {
+      const answers = await Promise.all(connectors.map(isRotated));
+      return connectors.flatMap(({ name }, index) => (answers[index] ? [name] : []));
+    },
+    forget(connectors) {
+      for (const name of connectors) handed.delete(name);
     },
   };
 }

@@ -33,15 +33,16 @@ export function addServe(program: Command, context: CliContext): void {
 }
 
 async function serve(options: ServeOptions, context: CliContext): Promise<void> {
+  const stop = new AbortController();
+  const hungUp = onHangUp(context, stop.signal);
   const config = await readConfigFile(context, options);
   const { environment } = context.io;
   const logger = createLogger({ level: config.server.logLevel, destination: await logDestination(context.io, options.logFormat) });
-  await proveSecrets(config, environment);
+  await proveSecrets(config.connectors.values(), environment);
   const lock = options.frozen ? await (await import('./lock.ts')).readLock(config) : undefined;
   const probe = await probeAhead(config);
   const { startBulkhead } = await import('./compose.ts');
   const bulkhead = await startBulkhead({ config, environment, logger, version: readVersion(), lock, probe });
-  const stop = new AbortController();
   const { drainTimeoutMs } = config.server;
   const watched = options.watch ? watchConfig(stop.signal, (names) => reload(names)) : () => {};
   const taken = (next: Config): void => {
@@ -53,13 +54,26 @@ async function serve(options: ServeOptions, context: CliContext): Promise<void> 
   const read = () => loadConfig(configFileOf(options), { ...loadOptionsOf(context.io, options), isPortShared });
   const reload = createReload({ bulkhead, logger, read, taken });
   const stopped = untilSignal(context, logger, stop);
-  context.io.onSignal('SIGHUP', () => reload([]), stop.signal);
   watched(config);
   logger.info({ url: bulkhead.url, connectors: config.connectors.size }, `serving at ${bulkhead.url}`);
+  hungUp(() => reload([]));
   const deadline = (await stopped) + drainTimeoutMs;
   await bulkhead.close(deadline);
   stop.abort();
   logger.info({}, 'stopped; nothing is left running');
+}
+
+/** Takes SIGHUP, which would end the process, from now on. What comes before there is something to reload is kept, as one wish. */
+function onHangUp({ io }: CliContext, signal: AbortSignal): (reload: () => void) => void {
+  let isWanted = false;
+  let act = (): void => {
+    isWanted = true;
+  };
+  io.onSignal('SIGHUP', () => act(), signal);
+  return (reload) => {
+    act = reload;
+    if (isWanted) reload();
+  };
 }
 
 /** The time at which the first signal came. A second one does not hurry: the drain has a deadline of its own. */

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
@@ -35,11 +35,31 @@ function connector(name: string, says: string, version?: string): Record<string,
   return { [`${name}/connector.yaml`]: manifest(name, version), [`${name}/main.sh`]: program(says) };
 }
 
+/** Its workers live on between invocations, with the secret that they were started with, and tell its length. */
+const keeper = {
+  'one/connector.yaml': manifest('one').replace('oneshot', 'bulkhead/1').replace('[/bin/sh, main.sh]', '[python3, main.py]'),
+  'one/bulkhead.py': readFileSync(join(projectFolder, 'connector-images/sdk/bulkhead.py'), 'utf8'),
+  'one/main.py': `import time
+from bulkhead import command, serve
+
+@command
+def Sleep(input, ctx):
+    time.sleep(input.get("seconds", 0))
+    return len(ctx.secrets["TOKEN"])
+
+serve()
+`,
+};
+
 const config = (extra = '') => `server: { drain: 10s${extra} }
 connectors:
   one: { path: ./one }
   two: { path: ./two }
 `;
+
+function tookConfig({ message }: Readonly<Record<string, unknown>>): boolean {
+  return String(message).startsWith('took the new config');
+}
 
 async function answerOf(serve: ServeProcess, name: string, seconds = 0): Promise<unknown> {
   const response = await postJson(`${serve.url}/v1/do/${name}/Sleep`, { seconds });
@@ -120,7 +140,7 @@ describe('serve', () => {
 
     await folder.write({ ...connector('one', 'new', '2.0.0'), 'bulkhead.yaml': config().replace('  two: { path: ./two }\n', '') });
     serve.child.kill('SIGHUP');
-    await serve.logged((line) => String(line['message']).startsWith('took the new config'));
+    await serve.logged(tookConfig);
     expect(await answerOf(serve, 'one')).toBe('new');
     expect((await postJson(`${serve.url}/v1/do/two/Sleep`, {})).status).toBe(404);
   });
@@ -131,28 +151,13 @@ describe('serve', () => {
     expect(await answerOf(serve, 'one')).toBe('old');
     // Only the program: the manifest stays as it is, and so does the config.
     await folder.write({ 'one/main.sh': program('new') });
-    await serve.logged((line) => String(line['message']).startsWith('took the new config'));
+    await serve.logged(tookConfig);
     expect(await answerOf(serve, 'one')).toBe('new');
   });
 
   test('SIGHUP hands rotated secrets out, loses no invocation, and says that `server` takes a restart', async () => {
     const tokens = (extra = '') => config(extra).replace('{ path: ./one }', '{ path: ./one, secrets: { TOKEN: { file: ./token } } }');
-    // Its worker lives on between invocations, with the secret that it was started with.
-    const files = {
-      ...connector('two', 'b'),
-      'one/connector.yaml': manifest('one').replace('oneshot', 'bulkhead/1').replace('[/bin/sh, main.sh]', '[python3, main.py]'),
-      'one/bulkhead.py': readFileSync(join(projectFolder, 'connector-images/sdk/bulkhead.py'), 'utf8'),
-      'one/main.py': `import time
-from bulkhead import command, serve
-
-@command
-def Sleep(input, ctx):
-    time.sleep(input.get("seconds", 0))
-    return len(ctx.secrets["TOKEN"])
-
-serve()
-`,
-    };
+    const files = { ...connector('two', 'b'), ...keeper };
     await using folder = await temporaryFolder({ ...files, token: 'short', 'bulkhead.yaml': tokens() });
     await using serve = await startServeProcess(['--config', `${folder.path}/bulkhead.yaml`]);
     expect(await answerOf(serve, 'one')).toBe('short'.length);
@@ -160,17 +165,81 @@ serve()
     await new Promise((resolve) => setTimeout(resolve, 500));
     await folder.write({ token: 'muchlonger', 'bulkhead.yaml': tokens(', logLevel: debug') });
     serve.child.kill('SIGHUP');
-    await serve.logged((line) => String(line['message']).startsWith('took the new config'));
+    await serve.logged(tookConfig);
     await serve.logged((line) => String(line['message']).includes('takes a restart'));
     expect(await Promise.all(running)).toEqual(Array(4).fill('short'.length));
     expect(await answerOf(serve, 'one')).toBe('muchlonger'.length);
+  });
+
+  test('SIGHUP replaces a worker with an old secret also where a newer one has read the new secret', async () => {
+    const own = 'secrets: { TOKEN: { file: ./token } }, workers: { mode: pooled, max: 2, concurrency: 1 }';
+    const yaml = `connectors: { one: { path: ./one, ${own} } }\n`;
+    await using folder = await temporaryFolder({ ...keeper, token: 'short', 'bulkhead.yaml': yaml });
+    await using serve = await startServeProcess(['--config', `${folder.path}/bulkhead.yaml`]);
+    const both = (): Promise<unknown[]> => Promise.all([answerOf(serve, 'one', 2), answerOf(serve, 'one', 2)]);
+    expect(await answerOf(serve, 'one')).toBe('short'.length);
+    await folder.write({ token: 'muchlonger' });
+    expect(new Set(await both())).toEqual(new Set(['short'.length, 'muchlonger'.length]));
+    serve.child.kill('SIGHUP');
+    await serve.logged(tookConfig);
+    expect(await both()).toEqual(['muchlonger'.length, 'muchlonger'.length]);
+  });
+
+  test('SIGHUP while it starts does not end it, and counts as soon as it serves', async () => {
+    await using folder = await temporaryFolder(connector('two', 'b'));
+    const { path } = folder;
+    // The first reading of the secret, at the start, hangs up on who reads it.
+    const secret = `[ -e ${path}/asked ] || kill -HUP $PPID; : >${path}/asked; echo token`;
+    const connectors = { one: { path: './one', secrets: { TOKEN: { command: ['/bin/sh', '-c', secret] } } } };
+    await folder.write({ ...connector('one', 'a'), 'bulkhead.yaml': JSON.stringify({ connectors }) });
+    await using serve = await startServeProcess(['--config', `${path}/bulkhead.yaml`]);
+    await serve.logged(tookConfig);
+    expect(await answerOf(serve, 'one')).toBe('a');
+  });
+
+  test('while a reload waits for a secret the whole old config is in force', async () => {
+    await using folder = await temporaryFolder({ ...connector('one', 'a'), ...connector('two', 'b') });
+    const { path } = folder;
+    const secret = `until ! [ -e ${path}/wait ]; do : >${path}/asked; sleep 0.05; done; echo token`;
+    const one = { path: './one', secrets: { TOKEN: { command: ['/bin/sh', '-c', secret] } } };
+    await folder.write({ 'bulkhead.yaml': JSON.stringify({ connectors: { one, two: { path: './two' } } }) });
+    await using serve = await startServeProcess(['--config', `${path}/bulkhead.yaml`]);
+    expect(await answerOf(serve, 'one')).toBe('a');
+    await folder.write({ wait: '', 'bulkhead.yaml': JSON.stringify({ connectors: { one } }) });
+    serve.child.kill('SIGHUP');
+    await until(() => existsSync(`${path}/asked`));
+    expect(await answerOf(serve, 'two')).toBe('b');
+    rmSync(`${path}/wait`);
+    await serve.logged(tookConfig);
+    expect((await postJson(`${serve.url}/v1/do/two/Sleep`, {})).status).toBe(404);
+  });
+
+  test('a reload that needs a secret which cannot be read is refused; one that does not is taken', async () => {
+    const tokens = (file: string) => config().replace('{ path: ./one }', `{ path: ./one, secrets: { TOKEN: { file: ${file} } } }`);
+    await using folder = await temporaryFolder({ ...connector('two', 'b'), ...keeper, token: 'short', 'bulkhead.yaml': tokens('./token') });
+    await using serve = await startServeProcess(['--config', `${folder.path}/bulkhead.yaml`]);
+    expect(await answerOf(serve, 'one')).toBe('short'.length);
+    await folder.write({ 'bulkhead.yaml': tokens('./tokne') });
+    serve.child.kill('SIGHUP');
+    const refused = await serve.logged(({ code }) => code === 'secret_missing');
+    expect(refused['message']).toMatch(
+      /old config stays in force: secret TOKEN of connector one.*tokne is not there; correct connectors\.one\.secrets/,
+    );
+    expect(await answerOf(serve, 'one')).toBe('short'.length);
+
+    rmSync(`${folder.path}/token`);
+    await folder.write({ 'bulkhead.yaml': tokens('./token').replace('  two: { path: ./two }\n', '') });
+    serve.child.kill('SIGHUP');
+    await serve.logged(({ message }) => String(message).includes('keep the secrets that they were started with'));
+    await serve.logged(tookConfig);
+    expect(await answerOf(serve, 'one')).toBe('short'.length);
   });
 
   test('--watch also watches connectors that came with a later config', async () => {
     const single = config().replace('  two: { path: ./two }\n', '');
     await using folder = await temporaryFolder({ ...connector('one', 'a'), ...connector('two', 'old'), 'bulkhead.yaml': single });
     await using serve = await startServeProcess(['--watch', '--config', `${folder.path}/bulkhead.yaml`]);
-    const tookTimes = () => serve.log.filter((line) => String(line['message']).startsWith('took the new config')).length;
+    const tookTimes = () => serve.log.filter(tookConfig).length;
     await folder.write({ 'bulkhead.yaml': config() });
     await until(() => tookTimes() > 0);
     expect(await answerOf(serve, 'two')).toBe('old');
