@@ -44,7 +44,7 @@ async function serve(options: ServeOptions, context: CliContext): Promise<void> 
   const { startBulkhead } = await import('./compose.ts');
   const bulkhead = await startBulkhead({ config, environment, logger, version: readVersion(), lock, probe });
   const { drainTimeoutMs } = config.server;
-  const watched = options.watch ? watchConfig(stop.signal, (names) => reload(names)) : () => {};
+  const watched = options.watch ? watchConfig({ signal: stop.signal, logger, reload: (names) => reload(names) }) : () => {};
   const taken = (next: Config): void => {
     watched(next);
     // Listening, keys and limits of the server are set up once; whoever changed them must not believe that they are in force.
@@ -105,27 +105,34 @@ function createReload({ bulkhead, logger, read, taken }: ReloadOptions): Reload 
   const touched = new Set<ConnectorName>();
   let isWanted = false;
   let isRunning = false;
-  const reloadOnce = async (): Promise<void> => {
-    const names = [...touched];
-    touched.clear();
+  const reloadOnce = async (names: readonly ConnectorName[]): Promise<boolean> => {
     const result = await read();
-    if (result.ok) {
-      await bulkhead.reload(result.config, names);
-      taken(result.config);
-      const { size } = result.config.connectors;
-      logger.info({ connectors: size }, 'took the new config; changed connectors are replaced, others untouched');
-      return;
+    if (!result.ok) {
+      logger.error(
+        { code: 'invalid_config', faults: result.faults.map(faultText) },
+        'the new config has faults; the old one stays in force',
+      );
+      return false;
     }
-    logger.error({ code: 'invalid_config', faults: result.faults.map(faultText) }, 'the new config has faults; the old one stays in force');
+    await bulkhead.reload(result.config, names);
+    taken(result.config);
+    const { size } = result.config.connectors;
+    logger.info({ connectors: size }, 'took the new config; changed connectors are replaced, others untouched');
+    return true;
   };
   const run = async (): Promise<void> => {
     isRunning = true;
     while (isWanted) {
       isWanted = false;
-      await reloadOnce().catch((error: unknown) => {
+      const names = [...touched];
+      touched.clear();
+      const isTaken = await reloadOnce(names).catch((error: unknown) => {
         const { code, message } = ProxyError.from(error);
         logger.error({ code }, `the reload failed, the old config stays in force: ${message}`);
+        return false;
       });
+      // Their files have changed all the same: the next reload replaces them.
+      if (!isTaken) for (const name of names) touched.add(name);
     }
     isRunning = false;
   };
@@ -136,14 +143,22 @@ function createReload({ bulkhead, logger, read, taken }: ReloadOptions): Reload 
   };
 }
 
+interface WatchConfigOptions {
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+  readonly reload: Reload;
+}
+
 /** Watches the config, and the folders of its connectors; those of each config that follows take the place of the ones before. */
-function watchConfig(signal: AbortSignal, reload: Reload): (config: Config) => void {
+function watchConfig({ signal, logger, reload }: WatchConfigOptions): (config: Config) => void {
   const watching = new Map<string, AbortController>();
   const watchOnce = (path: string, names: readonly ConnectorName[]): void => {
     if (watching.has(path)) return;
     const stop = new AbortController();
     watching.set(path, stop);
-    watchFiles({ path, signal: AbortSignal.any([signal, stop.signal]), changed: () => reload(names) });
+    const failed = (code: string): void =>
+      logger.warn({ cause: code }, `${path} cannot be watched wholly (${code}); send SIGHUP after changes`);
+    watchFiles({ path, signal: AbortSignal.any([signal, stop.signal]), changed: () => reload(names), failed });
   };
   return ({ file, connectors }) => {
     const folders = new Map(

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
@@ -35,8 +35,8 @@ function connector(name: string, says: string, version?: string): Record<string,
   return { [`${name}/connector.yaml`]: manifest(name, version), [`${name}/main.sh`]: program(says) };
 }
 
-/** Its workers live on between invocations, with the secret that they were started with, and tell its length. */
-const keeper = {
+/** Its workers live on between invocations, with the program and the secrets that they were started with. */
+const lasting = (answer: string) => ({
   'one/connector.yaml': manifest('one').replace('oneshot', 'bulkhead/1').replace('[/bin/sh, main.sh]', '[python3, main.py]'),
   'one/bulkhead.py': readFileSync(join(projectFolder, 'connector-images/sdk/bulkhead.py'), 'utf8'),
   'one/main.py': `import time
@@ -45,11 +45,12 @@ from bulkhead import command, serve
 @command
 def Sleep(input, ctx):
     time.sleep(input.get("seconds", 0))
-    return len(ctx.secrets["TOKEN"])
+    return ${answer}
 
 serve()
 `,
-};
+});
+const keeper = lasting('len(ctx.secrets["TOKEN"])');
 
 const config = (extra = '') => `server: { drain: 10s${extra} }
 connectors:
@@ -249,6 +250,60 @@ describe('serve', () => {
     expect(await answerOf(serve, 'two')).toBe('new');
   });
 
+  test('--watch replaces a connector that changed while the config had faults', async () => {
+    await using folder = await temporaryFolder({ ...lasting('"old"'), ...connector('two', 'b'), 'bulkhead.yaml': config() });
+    await using serve = await startServeProcess(['--watch', '--config', `${folder.path}/bulkhead.yaml`]);
+    expect(await answerOf(serve, 'one')).toBe('old');
+    await folder.write({ 'bulkhead.yaml': `${config()}  three: { netwrk: none }\n` });
+    await serve.logged(({ code }) => code === 'invalid_config');
+    const refusals = () => serve.log.filter(({ code }) => code === 'invalid_config').length;
+    const before = refusals();
+    await folder.write(lasting('"new"'));
+    await until(() => refusals() > before);
+    await folder.write({ 'bulkhead.yaml': config() });
+    await serve.logged(tookConfig);
+    await eventually(async () => (await answerOf(serve, 'one')) === 'new');
+  });
+
+  test('--watch follows a connector’s folder that is replaced, again and again', async () => {
+    await using folder = await temporaryFolder({ ...lasting('"first"'), ...connector('two', 'b'), 'bulkhead.yaml': config() });
+    await using serve = await startServeProcess(['--watch', '--config', `${folder.path}/bulkhead.yaml`]);
+    for (const says of ['second', 'third']) {
+      rmSync(`${folder.path}/one`, { recursive: true });
+      await folder.write(lasting(`"${says}"`));
+      await eventually(async () => (await answerOf(serve, 'one')) === says);
+      await folder.write({ 'one/main.py': lasting(`"${says}, edited"`)['one/main.py'] });
+      await eventually(async () => (await answerOf(serve, 'one')) === `${says}, edited`);
+    }
+  });
+
+  test('--watch follows links that are led elsewhere: the config’s, as Kubernetes does, and a connector’s', async () => {
+    await using folder = await temporaryFolder({
+      ...Object.fromEntries(
+        ['v1', 'v2', 'v3'].flatMap((says) => Object.entries(connector('one', says)).map(([name, text]) => [`${says}/${name}`, text])),
+      ),
+    });
+    const { path } = folder;
+    const lead = (link: string, target: string): void => {
+      symlinkSync(target, `${path}/${link}.new`);
+      renameSync(`${path}/${link}.new`, `${path}/${link}`);
+    };
+    lead('current', 'v1/one');
+    const yamlOf = (source: string): string => `connectors: { one: { path: ${path}/${source} } }\n`;
+    await folder.write({ 'mount/..1/bulkhead.yaml': yamlOf('current') });
+    lead('mount/..data', '..1');
+    lead('mount/bulkhead.yaml', '..data/bulkhead.yaml');
+    await using serve = await startServeProcess(['--watch', '--config', `${path}/mount/bulkhead.yaml`]);
+    expect(await answerOf(serve, 'one')).toBe('v1');
+    lead('current', 'v2/one');
+    await eventually(async () => (await answerOf(serve, 'one')) === 'v2');
+    await folder.write({ 'mount/..2/bulkhead.yaml': yamlOf('v3/one') });
+    lead('mount/..data', '..2');
+    await eventually(async () => (await answerOf(serve, 'one')) === 'v3');
+    await folder.write({ 'v3/one/main.sh': program('edited') });
+    await eventually(async () => (await answerOf(serve, 'one')) === 'edited');
+  });
+
   test('one broken manifest disables that connector only, and says why in the log, in /readyz and in the answer', async () => {
     const broken = { 'two/connector.yaml': 'name: two\nversion: 1\ncommands: none\n' };
     await using folder = await temporaryFolder({ ...connector('one', 'a'), ...broken, 'bulkhead.yaml': config() });
@@ -291,6 +346,12 @@ function statOf(pid: number): string[] | undefined {
     return text.slice(text.lastIndexOf(')') + 2).split(' ');
   } catch {
     return undefined;
+  }
+}
+
+async function eventually(isSo: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 15_000; !(await isSo()); await new Promise((resolve) => setTimeout(resolve, 50))) {
+    if (Date.now() > end) throw new Error('it did not become so within 15 s');
   }
 }
 
