@@ -47,7 +47,7 @@ async function readInput(parameters: readonly string[], { jsonFile }: CallOption
   const [first, ...more] = parameters;
   // A word without `=` can be no parameter: `call example/Hello --json input.json` means what it says.
   const file = jsonFile ?? (first !== undefined && more.length === 0 && !first.includes('=') ? first : undefined);
-  if (file === undefined) return `{${parameters.map(memberOf).join(',')}}`;
+  if (file === undefined) return inputOf(parameters);
   if (jsonFile !== undefined && parameters.length > 0) throw new UsageError('give parameters or --json-file, not both');
   if (file === '-') return await text(io.stdin);
   return await readFile(resolve(io.cwd, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -55,13 +55,24 @@ async function readInput(parameters: readonly string[], { jsonFile }: CallOption
   });
 }
 
-function memberOf(parameter: string): string {
+function inputOf(parameters: readonly string[]): string {
+  const members = new Map<string, string>();
+  for (const parameter of parameters) {
+    const { key, value } = memberOf(parameter);
+    if (members.has(key)) throw new UsageError(`parameter ${JSON.stringify(key)} is given twice; leave one, or write a list as key:=[…]`);
+    members.set(key, value);
+  }
+  return `{${[...members].map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(',')}}`;
+}
+
+/** The value as JSON. */
+function memberOf(parameter: string): { readonly key: string; readonly value: string } {
   const match = /^([^=]*?)(:?)=(.*)$/s.exec(parameter);
   const [, key = '', colon, value = ''] = match ?? [];
   if (match === null || key === '') throw new UsageError(`parameter ${JSON.stringify(parameter)} is neither key=text nor key:=JSON`);
-  if (colon === '') return `${JSON.stringify(key)}:${JSON.stringify(value)}`;
+  if (colon === '') return { key, value: JSON.stringify(value) };
   if (!isJson(value)) throw new UsageError(`the value of ${key}:= is not JSON; write ${key}=… for text`);
-  return `${JSON.stringify(key)}:${value}`;
+  return { key, value };
 }
 
 function isJson(value: string): boolean {
@@ -76,6 +87,9 @@ function isJson(value: string): boolean {
 function remote(url: string, { io }: CliContext): Target {
   if (!URL.canParse(url)) throw new UsageError('--url is no URL, e.g. http://127.0.0.1:7004');
   const key = io.environment['CONNECTOR_PROXY_API_KEY'];
+  // Told here, since `fetch` would put the key into its message.
+  if (key !== undefined && /[^\x20-\x7e\xa0-\xff]/.test(key))
+    throw new UsageError('CONNECTOR_PROXY_API_KEY holds a line break or another character that no header carries; set it to the key alone');
   return { url: url.replace(/\/+$/, ''), headers: key === undefined ? {} : { 'spiff-connector-proxy-api-key': key } };
 }
 

@@ -24,7 +24,7 @@ interface ServeOptions extends ConfigFileOptions {
 /** `bulkhead serve`: runs until SIGTERM or SIGINT, then drains; SIGHUP reads the config again. */
 export function addServe(program: Command, context: CliContext): void {
   withConfig(program.command('serve').description('serve the connectors of a config over HTTP'))
-    .option('--host <address>', 'listen there instead')
+    .option('--host <address>', 'listen there instead', hostOf)
     .option('--port <number>', 'listen there instead; 0 takes any free one', portOf)
     .option('--watch', 'read the config again when it, or a connector’s folder, changes')
     .option('--frozen', 'refuse every image that is not the one in bulkhead.lock')
@@ -172,6 +172,12 @@ function watchConfig({ signal, logger, reload }: WatchConfigOptions): (config: C
     watchOnce(file, []);
     for (const [path, name] of folders) watchOnce(path, [name]);
   };
+}
+
+/** As `server.host` is checked: an empty one would listen on every address. */
+function hostOf(text: string): string {
+  if (text === '' || text.length > 253) throw new InvalidArgumentError('It must be an address of this machine, e.g. 127.0.0.1.');
+  return text;
 }
 
 function portOf(text: string): number {

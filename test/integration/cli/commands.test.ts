@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { runCliProcess, startServeProcess, temporaryFolder } from '../../helpers/cli-process.ts';
 
@@ -82,6 +83,23 @@ describe('call', () => {
     const answered = await runCliProcess(call, { environment: { CONNECTOR_PROXY_API_KEY: key } });
     expect([answered.exitCode, answered.stdout]).toEqual([0, expect.stringContaining('{"text":"hello"}')]);
   });
+
+  test('tells of a key that no header carries without showing it', async () => {
+    const environment = { CONNECTOR_PROXY_API_KEY: `${key}\nsecond-line` };
+    const { exitCode, stdout, stderr } = await runCliProcess(['call', '--url', 'http://127.0.0.1:9', 'echo/Echo'], { environment });
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining('CONNECTOR_PROXY_API_KEY holds a line break')]);
+    expect(stdout + stderr).not.toMatch(/a-key-for-this-test|second-line/);
+  });
+
+  test('refuses a parameter that is given twice, by its name', async () => {
+    for (const twice of [
+      ['text=a', 'text=b'],
+      ['number=1', 'text=a', 'text:=2'],
+    ]) {
+      const { exitCode, stderr } = await runCliProcess(['call', 'echo/Echo', ...twice]);
+      expect([exitCode, stderr]).toEqual([2, expect.stringContaining('parameter "text" is given twice')]);
+    }
+  });
 });
 
 describe('list', () => {
@@ -124,6 +142,20 @@ describe('check', () => {
     expect(exitCode).toBe(1);
     expect(stdout).toMatch(/broken\.yaml:1:\d+: connectors\.echo\.netwrk: .*network/);
     expect(stdout).toMatch(/broken\.yaml:1:\d+: connectors\.echo\.limits\.memory: /);
+  });
+
+  test('warns of variables that are not set and files that are not there, runs no command, and exits with 0', async () => {
+    await using folder = await temporaryFolder(files);
+    const command = ['/bin/sh', '-c', `: >${folder.path}/ran; exit 1`];
+    const secrets = { TOKEN: { env: 'NOT_SET_ANYWHERE' }, OTHER: { file: './nowhere' }, RUN: { command } };
+    await folder.write({ 'secrets.yaml': JSON.stringify({ connectors: { echo: { path: './echo', secrets } } }) });
+    const { exitCode, stdout } = await runCliProcess(['check', '--config', `${folder.path}/secrets.yaml`]);
+    expect([exitCode, stdout]).toEqual([
+      0,
+      expect.stringMatching(/warning: secret TOKEN .*NOT_SET_ANYWHERE is not set; secret OTHER .*nowhere is not there/),
+    ]);
+    expect(existsSync(`${folder.path}/ran`)).toBe(false);
+    expect((await runCliProcess(['check', '--help'])).stdout).toContain('Those of commands are not tried');
   });
 });
 
@@ -187,6 +219,13 @@ describe('the command line', () => {
       '0',
     ]);
     expect([exitCode, stderr]).toEqual([1, expect.stringContaining('apiKeys')]);
+  });
+
+  test('refuses an empty --host, which would be every address', async () => {
+    await using folder = await temporaryFolder(files);
+    const args = ['serve', '--config', `${folder.path}/keyed.yaml`, '--host', '', '--port', '0'];
+    const { exitCode, stderr } = await runCliProcess(args, { environment: { KEY: key } });
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining('It must be an address of this machine')]);
   });
 
   test('prints completion scripts that the shell takes', async () => {
