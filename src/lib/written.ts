@@ -18,18 +18,46 @@ export function closed<const E extends v.ObjectEntries>(
 ): v.StrictObjectSchema<E, string> {
   const unknownKey = v.never(told('is not known here', Object.keys(entries).join(' ')));
   const schema = v.objectWithRest(entries, unknownKey, message);
-  return mappingOnly(schema) as unknown as v.StrictObjectSchema<E, string>;
+  return mappingOnly(refusing(schema, unknownKey)) as unknown as v.StrictObjectSchema<E, string>;
 }
 
-/** A mapping of anything. */
+/** A mapping of anything, under any names: it is handed on as it is. */
 export function anyMapping(repair = 'write key: value lines') {
-  return mappingOnly(v.record(v.string(), v.unknown(), told('is not a mapping', repair)));
+  const schema = v.record(v.string(), v.unknown(), told('is not a mapping', repair));
+  const run: (typeof schema)['~run'] = (dataset, config) =>
+    isObject(dataset.value) ? { typed: true, value: dataset.value } : schema['~run'](dataset, config);
+  return mappingOnly({ ...schema, '~run': run });
 }
 
 /** valibot takes a list for an object; here it is the fault that it is in a file. */
 function mappingOnly<const S extends v.GenericSchema>(schema: S): S {
   const run: S['~run'] = (dataset, config) => schema['~run'](Array.isArray(dataset.value) ? { value: null } : dataset, config);
   return { ...schema, '~run': run };
+}
+
+/** Names that valibot passes over in a mapping, as if they were not there. */
+const passedOver = ['constructor', 'prototype', '__proto__'] as const;
+
+/** Tells each name that would vanish without a word, as `fault`. */
+function refusing<const S extends v.GenericSchema>(schema: S, fault: v.NeverSchema<string> | v.StringSchema<string>): S {
+  const run: S['~run'] = (dataset, config) => {
+    const { value } = dataset;
+    const result = schema['~run'](dataset, config);
+    if (!isObject(value)) return result;
+    for (const key of passedOver) {
+      if (!Object.hasOwn(value, key)) continue;
+      v._addIssue(fault, 'key', result, config, {
+        input: value[key],
+        path: [{ type: 'object', origin: 'key', input: value, key, value: value[key] }],
+      });
+    }
+    return result;
+  };
+  return { ...schema, '~run': run };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 export function text(charsMax: number, charsMin = 1) {
@@ -47,13 +75,16 @@ export function list<const S extends v.GenericSchema>(item: S, lengthMax: number
   );
 }
 
+const unusableName = v.string(told('cannot be used as a name here', 'choose another'));
+
 export function mapOf<const K extends v.GenericSchema<string, string>, const S extends v.GenericSchema>(
   key: K,
   value: S,
   entriesMax: number,
 ) {
+  const schema = v.record(key, value, told('is not a mapping', 'write key: value lines'));
   return v.pipe(
-    mappingOnly(v.record(key, value, told('is not a mapping', 'write key: value lines'))),
+    mappingOnly(refusing(schema, unusableName)),
     v.maxEntries(entriesMax, told(`has more than ${entriesMax} entries`, 'remove some')),
   );
 }

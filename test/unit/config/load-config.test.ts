@@ -120,6 +120,12 @@ describe('loadConfig', () => {
     });
   });
 
+  it('hands settings on under any names', async () => {
+    const { connectors } = await configOf(connector('settings: { constructor: 1, prototype: { constructor: [2] }, toString: 3 }'));
+    const [smtp] = connectors.values();
+    expect(JSON.stringify(smtp?.settings)).toBe('{"constructor":1,"prototype":{"constructor":[2]},"toString":3}');
+  });
+
   it('is refuse-by-default: nothing is reachable, nothing is given', async () => {
     const { server, connectors } = await configOf(connector(''));
     expect(server).toMatchObject({ host: '127.0.0.1', port: 7004, apiKeys: [], corsOrigins: [] });
@@ -361,6 +367,16 @@ describe('loadConfig refuses, with line and repair', () => {
       expect.stringMatching(/empty API key from CONNECTOR_PROXY_API_KEY; set it to a key, or unset it/),
       expect.stringMatching(/no origin from CONNECTOR_PROXY_CORS_ORIGINS/),
     ]);
+  });
+
+  it.each([
+    ['connectors: { constructor: { path: ./smtp } }', 'connectors.constructor: cannot be used as a name here; choose another'],
+    ['server: { prototype: 1 }', 'server.prototype: is not known here'],
+    [connector('constructor: 1'), 'connectors.smtp.constructor: is not known here'],
+    [connector('environment: { prototype: x }'), 'connectors.smtp.environment.prototype: cannot be used as a name here'],
+    [connector('secrets: { constructor: { env: X } }'), 'connectors.smtp.secrets.constructor: cannot be used as a name here'],
+  ])('names that are those of every object, instead of losing them: %s', async (text, told) => {
+    expect(await faultsOf(text)).toContainEqual(expect.stringContaining(told));
   });
 
   it('a file that is not there', async () => {
