@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { auditFiles } from '../egress/audit-file.ts';
+import { findAuditFiles } from '../egress/read-audit.ts';
 import { verifyAudit } from '../egress/verify-audit.ts';
 import { type ConfigFileOptions, readConfigFile, withConfig } from './config-file.ts';
 import type { CliContext } from './context.ts';
@@ -23,7 +23,7 @@ async function verify(options: VerifyOptions, context: CliContext): Promise<void
   const { terminal } = context;
   const folder = options.folder ?? (await readConfigFile(context, options)).server.audit?.folder;
   if (folder === undefined) throw new UsageError('the config keeps no audit log (server.audit); name its folder by --folder');
-  const files = await auditFiles(folder).catch(() => []);
+  const files = await findAuditFiles(folder);
   if (files.length === 0) throw new UsageError(`there is no audit log in ${folder}`);
   const verdict = await verifyAudit(files);
   if (options.json) terminal.json(verdict);

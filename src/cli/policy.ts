@@ -1,10 +1,9 @@
-import { open } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Config, ConnectorConfig } from '../config/config.ts';
 import { compareGrants, diffGrants } from '../config/grants.ts';
-import { auditFiles } from '../egress/audit-file.ts';
 import type { AuditRecord } from '../egress/audit-record.ts';
+import { findAuditFiles, openAuditToRead } from '../egress/read-audit.ts';
 import { type Suggestion, suggestRules } from '../egress/suggest.ts';
 import type { ConnectorName } from '../manifest/names.ts';
 import { openCatalog } from './catalog-file.ts';
@@ -38,17 +37,20 @@ async function suggest(name: string, options: PolicyOptions, context: CliContext
   const folder = config.server.audit?.folder;
   if (folder === undefined)
     throw new UsageError('the config keeps no audit log; add server.audit, and let the connector work under network: observe');
+  const files = await findAuditFiles(folder);
+  // No log is not the same as a log that shows nothing: rules of that would cut the connector off.
+  if (files.length === 0) throw new UsageError(`there is no audit log in ${folder} yet; let the connector work under network: observe`);
   const records: AuditRecord[] = [];
-  for await (const record of readRecords(folder)) records.push(record);
+  for await (const record of readRecords(files)) records.push(record);
   const suggestion = suggestRules({ connector: name, records, granted: rulesOf(connector) });
   if (options.json) context.terminal.json(suggestion);
   else showSuggestion(name, suggestion, context.terminal);
 }
 
 /** Records of the log, oldest first. A line that is none is passed over: `audit verify` is there to tell. */
-async function* readRecords(folder: string): AsyncGenerator<AuditRecord> {
-  for (const file of await auditFiles(folder).catch(() => [])) {
-    await using handle = await open(file);
+async function* readRecords(files: readonly string[]): AsyncGenerator<AuditRecord> {
+  for (const file of files) {
+    await using handle = await openAuditToRead(file);
     for await (const line of handle.readLines()) {
       const record = recordOf(line);
       if (record !== undefined) yield record;
@@ -77,7 +79,8 @@ function showSuggestion(name: string, { rules, unused, refused }: Suggestion, te
 
 interface Difference {
   readonly connector: string;
-  readonly change: 'requested, not granted' | 'widened' | 'narrowed';
+  /** `not compared`: its manifest cannot be read, so that what it requests is not known. */
+  readonly change: 'requested, not granted' | 'not compared' | 'widened' | 'narrowed';
   readonly what: string;
 }
 
@@ -96,11 +99,11 @@ async function diff(options: PolicyOptions, context: CliContext): Promise<void> 
 }
 
 function requested(catalog: Catalog): readonly Difference[] {
-  return [...catalog.connectors.values()].flatMap((connector) => {
-    if (connector.state === 'unavailable') return [];
+  return [...catalog.connectors.values()].flatMap((connector): readonly Difference[] => {
+    if (connector.state === 'unavailable') return [{ connector: connector.name, change: 'not compared', what: connector.reason.message }];
     const { network, secrets } = compareGrants(connector.manifest, connector.config);
     const missing = [...network.missing.map((rule) => `network: ${rule}`), ...secrets.missing.map((name) => `secret: ${name}`)];
-    return missing.map((what) => ({ connector: connector.name, change: 'requested, not granted' as const, what }));
+    return missing.map((what) => ({ connector: connector.name, change: 'requested, not granted', what }));
   });
 }
 

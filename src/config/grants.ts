@@ -1,6 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import { addressBits, type NetworkRule, type PortRange, type RuleHost } from '../manifest/host-pattern.ts';
 import type { Manifest } from '../manifest/manifest.ts';
-import type { ConnectorConfig } from './config.ts';
+import type { ConnectorConfig, SecretSource } from './config.ts';
 
 /** What a manifest requests against what the config grants; texts of rules and names of secrets. */
 export interface GrantComparison {
@@ -128,7 +129,7 @@ export interface GrantChange {
   readonly narrowed: readonly string[];
 }
 
-type Grants = Pick<ConnectorConfig, 'network' | 'secrets' | 'sandbox' | 'dataFolder' | 'readOnlyPaths'>;
+type Grants = Pick<ConnectorConfig, 'network' | 'secrets' | 'context' | 'sandbox' | 'dataFolder' | 'readOnlyPaths'>;
 
 /** From least to most; `rules` and `observe` are compared by their rules too. */
 const networkOrder = ['none', 'rules', 'unrestricted', 'observe', 'unsafe-host'] as const;
@@ -138,7 +139,7 @@ export function diffGrants(before: Grants | undefined, after: Grants | undefined
   return { widened: beyond(before ?? nothing, after ?? nothing), narrowed: beyond(after ?? nothing, before ?? nothing) };
 }
 
-const nothing: Grants = { network: { type: 'none' }, secrets: {}, sandbox: 'enforced', readOnlyPaths: [] };
+const nothing: Grants = { network: { type: 'none' }, secrets: {}, context: [], sandbox: 'enforced', readOnlyPaths: [] };
 
 /** What `b` gives beyond `a`. */
 function beyond(a: Grants, b: Grants): readonly string[] {
@@ -147,11 +148,38 @@ function beyond(a: Grants, b: Grants): readonly string[] {
   return [
     ...(isWider ? [`network: ${b.network.type}`] : []),
     ...rules.map(({ text }) => `network: ${text}`),
-    ...Object.keys(b.secrets).flatMap((name) => (Object.hasOwn(a.secrets, name) ? [] : [`secret: ${name}`])),
+    ...secretsBeyond(a.secrets, b.secrets),
+    ...contextBeyond(a.context, b.context),
     ...(b.sandbox === 'none' && a.sandbox !== 'none' ? ['sandbox: none'] : []),
     ...(b.dataFolder !== undefined && b.dataFolder !== a.dataFolder ? [`dataFolder: ${b.dataFolder}`] : []),
     ...b.readOnlyPaths.flatMap((path) => (a.readOnlyPaths.includes(path) ? [] : [`readOnlyPath: ${path}`])),
   ];
+}
+
+/** A secret that is read from elsewhere is another secret under the old name. */
+function secretsBeyond(a: Grants['secrets'], b: Grants['secrets']): readonly string[] {
+  return Object.entries(b).flatMap(([name, source]) => {
+    if (!Object.hasOwn(a, name)) return [`secret: ${name}`];
+    return isDeepStrictEqual(a[name], source) ? [] : [`secret: ${name} from ${sourceText(source)}`];
+  });
+}
+
+/** Without a command's arguments, which may hold what is to stay unseen. */
+function sourceText(source: SecretSource): string {
+  switch (source.type) {
+    case 'env':
+      return `the variable ${source.env}`;
+    case 'file':
+      return `the file ${source.file}`;
+    case 'command':
+      return `the command ${source.command[0]}`;
+  }
+}
+
+function contextBeyond(a: Grants['context'], b: Grants['context']): readonly string[] {
+  if (a === undefined) return [];
+  if (b === undefined) return ['context: whatever its manifest asks for'];
+  return b.filter((name) => !a.includes(name)).map((name) => `context: ${name}`);
 }
 
 /** Whether the kind of network lets the rule's hosts through by itself. `unrestricted` opens no private range: only a rule does. */

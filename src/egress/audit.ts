@@ -1,7 +1,8 @@
 import { fstatSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import { ProxyError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { type AuditFile, auditLineBytesMax, hashLine, openAuditFile, rotateAuditFile } from './audit-file.ts';
+import { type AuditFile, auditLineBytesMax, currentAuditName, hashLine, openAuditFile, rotateAuditFile } from './audit-file.ts';
 import { type AuditLock, lockAuditFolder } from './audit-lock.ts';
 import type { AuditRecord, InvocationRecord } from './audit-record.ts';
 
@@ -46,9 +47,23 @@ interface Pending {
 
 /**
  * Opens the log, mends a torn last line, and continues the chain. One process at a time may write to a folder.
- * @throws ProxyError `invalid_config` when another one does.
+ * @throws ProxyError `invalid_config` when another one does, and when the log cannot be read or written.
  */
 export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
+  try {
+    return await lockAndBegin(options);
+  } catch (error) {
+    throw error instanceof ProxyError ? error : unusable(options.folder, error);
+  }
+}
+
+function unusable(folder: string, error: unknown): ProxyError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const repair = 'give the proxy a folder that its user may write to (server.audit.folder)';
+  return new ProxyError('invalid_config', `The audit log in ${folder} cannot be kept (${code ?? message}); ${repair}.`, { cause: error });
+}
+
+async function lockAndBegin(options: AuditLogOptions): Promise<AuditLog> {
   await mkdir(options.folder, { recursive: true, mode: 0o750 });
   // Before the file is opened: what looks like a torn line may be one that the other proxy is writing.
   const lock = await lockAuditFolder(options.folder);
@@ -64,6 +79,8 @@ async function beginLog(options: AuditLogOptions, lock: AuditLock): Promise<Audi
   const { file, bytesRemoved } = await openAuditFile(options.folder);
   const writer = new AuditWriter(options, file, lock);
   try {
+    // A named pipe would take lines until it is full, and then none.
+    if (!(await file.handle.stat()).isFile()) throw new AuditError(`${currentAuditName} is no regular file`);
     await writer.begin(bytesRemoved);
     return writer;
   } catch (error) {

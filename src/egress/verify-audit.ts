@@ -1,6 +1,6 @@
-import { createReadStream } from 'node:fs';
 import { auditLineBytesMax, hashLine } from './audit-file.ts';
 import { chainStart } from './audit-record.ts';
+import { openAuditToRead } from './read-audit.ts';
 
 export type AuditVerdict =
   /** `anchor`: what the first file says came before it; all zeros when the log is whole from its beginning. `head`: hash of the last line. */
@@ -11,6 +11,7 @@ export type AuditVerdict =
  * Whether every line still follows the one before it, over all files, oldest first. Shows a change, removal, insertion or reordering of lines
  * and files. Not seen: lines cut off at the very end (compare `head` with one that the proxy logged), and whole files removed from the beginning
  * (compare `anchor`, or the sequence of the first file).
+ * @throws ProxyError `invalid_config` when a file cannot be read.
  */
 export async function verifyAudit(files: readonly string[]): Promise<AuditVerdict> {
   let anchor: string | undefined;
@@ -74,7 +75,8 @@ interface Line {
 
 async function* linesOf(file: string): AsyncGenerator<Line> {
   let rest: Buffer = Buffer.alloc(0);
-  for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
+  await using handle = await openAuditToRead(file);
+  for await (const chunk of handle.createReadStream({ autoClose: false }) as AsyncIterable<Buffer>) {
     let bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10)) {
       yield { bytes: bytes.subarray(0, end), isWhole: true };

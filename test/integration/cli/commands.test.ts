@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { runCliProcess, startServeProcess, temporaryFolder } from '../../helpers/cli-process.ts';
 
@@ -172,6 +172,49 @@ describe('policy', () => {
     expect(wider.stdout).toMatch(/echo +widened +network: 10\.0\.0\.0\/8:5432/);
     const narrower = await runCliProcess(['policy', 'diff', '--config', before, '--before', after]);
     expect([narrower.exitCode, narrower.stdout]).toEqual([0, expect.stringContaining('narrowed')]);
+  });
+
+  test('diff says which connector it could not compare', async () => {
+    await using folder = await temporaryFolder({ ...files, 'echo/connector.yaml': 'name: echo\n' });
+    const { exitCode, stdout } = await runCliProcess(['policy', 'diff', '--config', `${folder.path}/bulkhead.yaml`]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/echo +not compared +.*manifest/);
+  });
+});
+
+describe('the audit log, where it cannot be read', () => {
+  const audited = 'server: { audit: { folder: ./audit } }\nconnectors: { echo: { path: ./echo, network: { observe: [] } } }\n';
+
+  async function both(root: string): Promise<readonly string[]> {
+    const config = ['--config', `${root}/bulkhead.yaml`];
+    const results = await Promise.all([
+      runCliProcess(['policy', 'suggest', ...config, 'echo']),
+      runCliProcess(['audit', 'verify', ...config]),
+    ]);
+    return results.map(({ exitCode, stdout, stderr }) => `${exitCode} ${stdout}${stderr}`);
+  }
+
+  test('is not taken for an empty one', async () => {
+    await using folder = await temporaryFolder({ ...files, 'bulkhead.yaml': audited });
+    const log = `${folder.path}/audit`;
+    for (const told of await both(folder.path)) expect(told).toMatch(/^2 .*there is no audit log in .*audit/s);
+    writeFileSync(log, '');
+    for (const told of await both(folder.path)) expect(told).toMatch(/^1 .*\/audit, cannot be read \(ENOTDIR\)/s);
+    rmSync(log);
+    mkdirSync(`${log}/audit.jsonl`, { recursive: true });
+    for (const told of await both(folder.path)) expect(told).toMatch(/^1 .*audit\.jsonl is no regular file/s);
+    rmdirSync(`${log}/audit.jsonl`);
+    // Opened as a file is, it would be waited for without end.
+    spawnSync('mkfifo', [`${log}/audit.jsonl`]);
+    for (const told of await both(folder.path)) expect(told).toMatch(/^1 .*audit\.jsonl is no regular file/s);
+  });
+
+  test('stops the start of serve by a fault of the config, without a stack', async () => {
+    await using folder = await temporaryFolder({ ...files, 'bulkhead.yaml': audited, audit: '' });
+    const { exitCode, stdout, stderr } = await runCliProcess(['serve', '--port', '0', '--config', `${folder.path}/bulkhead.yaml`]);
+    expect(exitCode).toBe(1);
+    expect(stdout + stderr).toMatch(/invalid_config.*audit cannot be kept \(EEXIST\)/s);
+    expect(stdout + stderr).not.toMatch(/internal_error|\n\s+at /);
   });
 });
 

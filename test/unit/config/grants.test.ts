@@ -75,10 +75,23 @@ describe('diffGrants', () => {
     [base, { ...base, sandbox: 'none' }, ['sandbox: none'], []],
     [base, { ...base, dataFolder: '/data' }, ['dataFolder: /data'], []],
     [base, { ...base, readOnlyPaths: ['/opt/java'] }, ['readOnlyPath: /opt/java'], []],
-    [undefined, base, ['network: a.example:443', 'secret: A'], []],
-    [base, undefined, [], ['network: a.example:443', 'secret: A']],
+    [base, { ...base, secrets: { A: { type: 'env', env: 'Y' } } }, ['secret: A from the variable Y'], ['secret: A from the variable X']],
+    [base, { ...base, secrets: { A: { type: 'file', file: '/a' } } }, ['secret: A from the file /a'], ['secret: A from the variable X']],
+    [{ ...base, context: [] }, { ...base, context: ['task_data'] }, ['context: task_data'], []],
+    [{ ...base, context: ['task_id'] }, base, ['context: whatever its manifest asks for'], []],
+    [base, { ...base, context: ['task_id'] }, [], ['context: whatever its manifest asks for']],
+    [undefined, base, ['network: a.example:443', 'secret: A', 'context: whatever its manifest asks for'], []],
+    [undefined, { ...base, context: [] }, ['network: a.example:443', 'secret: A'], []],
+    [base, undefined, [], ['network: a.example:443', 'secret: A', 'context: whatever its manifest asks for']],
   ] as const)('%#', (before, after, widened, narrowed) => {
     expect(diffGrants(before, after)).toEqual({ widened, narrowed });
+  });
+
+  it('tells a changed command of a secret by its program only', () => {
+    const run = (...command: string[]) => ({ ...base, secrets: { A: { type: 'command', command } } }) as const;
+    const told = ['secret: A from the command vault'];
+    expect(diffGrants(run('vault', 'read', 'one'), run('vault', 'read', 'two'))).toEqual({ widened: told, narrowed: told });
+    expect(diffGrants(run('vault', 'one'), run('vault', 'one'))).toEqual({ widened: [], narrowed: [] });
   });
 
   it('tells a rule that opens a private range as widened, even after unrestricted, which opens none', () => {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { appendFile, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, rmdir, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -145,7 +145,19 @@ describe('the audit log', () => {
 
   it('does not start on a folder that cannot be written', async () => {
     await writeFile(join(folder, 'file'), '');
-    await expect(openAuditLog({ folder: join(folder, 'file'), log: silentLogger })).rejects.toThrow();
+    const refusal = (code: string) => ({
+      code: 'invalid_config',
+      message: expect.stringMatching(new RegExp(`${folder}.* cannot be kept .*${code}`)),
+    });
+    await expect(open({ folder: join(folder, 'file') })).rejects.toMatchObject(refusal('EEXIST'));
+    await expect(open({ folder: join(folder, 'file/below') })).rejects.toMatchObject(refusal('ENOTDIR'));
+    await mkdir(current());
+    await expect(open()).rejects.toMatchObject(refusal('EISDIR'));
+    await rmdir(current());
+    await promisify(execFile)('mkfifo', [current()]);
+    await expect(open()).rejects.toMatchObject(refusal('ESPIPE|no regular file'));
+    await rm(current());
+    await (await open()).close();
   });
 
   it('takes back a half-written line when the disk is full, and goes on when there is room again', async ({ skip }) => {
