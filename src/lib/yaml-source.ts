@@ -82,17 +82,27 @@ function whole(file: string, message: string, repair: string): YamlResult {
   return { ok: false, faults: [{ file, line: 1, column: 1, path: '', message, repair }] };
 }
 
-/** A cheap upper bound before the recursive parser runs: flow brackets, and block indentation with its compact `- - -` form. */
+/**
+ * A cheap upper bound before the recursive parser runs: flow brackets, block indentation, and what nests within one line – `- - -`, `? ? ?`,
+ * and keys, but those only that follow each other: of a JSON text on one line all keys are, and a comma or a bracket parts them.
+ */
 function nestsDeeper(text: string, depthMax: number): boolean {
+  const most = 16 * depthMax;
   let flow = 0;
-  let compact = 0;
+  let marks = 0;
+  let keys = 0;
   for (let index = 0; index < text.length; index += 1) {
     const code = text.charCodeAt(index);
-    if (code === 0x5b || code === 0x7b) flow += 1;
-    else if (code === 0x5d || code === 0x7d) flow = Math.max(0, flow - 1);
-    else if (code === 0x0a) compact = 0;
-    else if ((code === 0x2d || code === 0x3f || code === 0x3a) && isBlank(text.charCodeAt(index + 1))) compact += 1;
-    if (flow > 16 * depthMax || compact > 16 * depthMax) return true;
+    if (code === 0x5b || code === 0x7b || code === 0x5d || code === 0x7d || code === 0x2c) {
+      keys = 0;
+      if (code === 0x5b || code === 0x7b) flow += 1;
+      else if (code !== 0x2c) flow = Math.max(0, flow - 1);
+    } else if (code === 0x0a) {
+      marks = 0;
+      keys = 0;
+    } else if ((code === 0x2d || code === 0x3f) && isBlank(text.charCodeAt(index + 1))) marks += 1;
+    else if (code === 0x3a && isBlank(text.charCodeAt(index + 1))) keys += 1;
+    if (flow > most || marks > most || keys > most) return true;
   }
   return false;
 }

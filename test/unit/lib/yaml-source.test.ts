@@ -36,6 +36,9 @@ describe('hostile or doubtful YAML is refused', () => {
     ['a million brackets', '['.repeat(90_000), /nests deeper/, 1],
     ['compact lists', `${'- '.repeat(40_000)}a`, /nests deeper/, 1],
     ['compact keys', `${'? '.repeat(40_000)}a`, /nests deeper/, 1],
+    ['keys of keys', `${'a: '.repeat(30_000)}a`, /nests deeper/, 1],
+    ['keys of keys in brackets', `[${'"a": '.repeat(15_000)}a]`, /nests deeper/, 1],
+    ['lists in brackets that are none', `{${'- , '.repeat(20_000)}a}`, /nests deeper/, 1],
     ['deep block mappings', Array.from({ length: 300 }, (_, index) => `${' '.repeat(index)}a:`).join('\n'), /nests deeper/, undefined],
     ['too many bytes', `a: ${'x'.repeat(100_001)}`, /larger than 100000 bytes/, 1],
   ] as const)('%s', (_, text, message, line) => {
@@ -58,6 +61,15 @@ describe('readYaml', () => {
     expect(result.source.locate(['e', 0])).toEqual({ line: 4, column: 10 });
     expect(result.source.locate(['a', 0, 'missing', 'deeper'])).toEqual({ line: 2, column: 5 });
     expect(result.source.locate(['missing'])).toEqual({ line: 1, column: 1 });
+  });
+
+  it('reads JSON on one line, however many keys it has', () => {
+    const command = (index: number) => ({ name: `C${index}`, parameters: { type: 'object', properties: { a: { type: 'string' } } } });
+    const value = { commands: Array.from({ length: 500 }, (_, index) => command(index)) };
+    // As Python writes it.
+    const text = JSON.stringify(value).replaceAll('":', '": ').replaceAll(',"', ', "').replaceAll('},{', '}, {');
+    expect(text).toMatch(/^\{"commands": \[\{"name": "C0", "parameters": /);
+    expect(read(text)).toMatchObject({ ok: true, value });
   });
 
   it('tells several faults of syntax at once', () => {
