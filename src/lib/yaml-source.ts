@@ -22,7 +22,7 @@ export type YamlResult =
 
 /**
  * One YAML 1.2 document (JSON is YAML) as plain data: no custom tags, no duplicate keys, no keys but text, no `__proto__`, aliases
- * bounded, no infinities.
+ * bounded, no infinities, no whole numbers that would lose digits.
  */
 export function readYaml({ file, text, bytesMax, depthMax }: YamlOptions): YamlResult {
   if (Buffer.byteLength(text) > bytesMax) return whole(file, `is larger than ${bytesMax} bytes`, 'shorten it');
@@ -52,9 +52,11 @@ function newLineCounter(): LineCounter {
 }
 
 function parse(text: string, lineCounter: LineCounter): Document.Parsed {
-  return fullYaml().parseDocument(text, {
+  const { isScalar, parseDocument } = fullYaml();
+  return parseDocument(text, {
     lineCounter,
-    uniqueKeys: true,
+    // By the name that they get: of `1` and "1" the second would replace the first.
+    uniqueKeys: (a, b) => isScalar(a) && isScalar(b) && String(a.value) === String(b.value),
     schema: 'core',
     customTags: [],
     logLevel: 'error',
@@ -147,9 +149,10 @@ function contentFaults(document: Document.Parsed, source: Source, lines: LineCou
         add(pair.key ?? pair.value, 'has a key that is no text', 'write a plain key');
       else if (key === '__proto__') add(pair.key, 'has the key __proto__', 'remove it');
     },
-    Scalar(_, { value }, path) {
-      if (typeof value === 'number' && !Number.isFinite(value))
-        add(path.at(-1), 'has a number that JSON does not have', 'write a finite number');
+    Scalar(_, node) {
+      if (typeof node.value !== 'number') return;
+      if (!Number.isFinite(node.value)) add(node, 'has a number that JSON does not have', 'write a finite number');
+      else if (losesDigits(node.value, node.format)) add(node, 'has a whole number of which digits would be lost', 'write it in quotes');
     },
     Collection(_, node, path) {
       if (path.filter(isCollection).length <= depthMax) return undefined;
@@ -158,6 +161,11 @@ function contentFaults(document: Document.Parsed, source: Source, lines: LineCou
     },
   });
   return faults;
+}
+
+/** Beyond 2^53 not every whole number is one of JavaScript; with an exponent (`1e20`) nobody writes all digits. */
+function losesDigits(value: number, format: string | undefined): boolean {
+  return Number.isInteger(value) && !Number.isSafeInteger(value) && format !== 'EXP';
 }
 
 function sourceOf(file: string, document: Document.Parsed, lines: LineCounter): Source {

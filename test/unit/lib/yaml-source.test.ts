@@ -23,13 +23,19 @@ describe('hostile or doubtful YAML is refused', () => {
     ['an alias of nothing', 'a: *b\n', /anchors and aliases|not YAML/, 1],
     ['a duplicate key', 'a: 1\nb: 2\na: 3\n', /twice/, 3],
     ['a duplicate key of a JSON object', '{"a": 1,\n "a": 2}', /twice/, 2],
+    ['a key that is a number, and as text', '{ 1: x,\n "1": y }', /twice/, 2],
+    ['a key that is true, and as text', 'true: x\na: 1\n"true": y\n', /twice/, 3],
     ['a custom tag', 'a: 1\nb: !!js/function "x"\n', /tag/, 2],
     ['a tag of one’s own', 'a: !secret x\n', /tag/, 1],
     ['a key __proto__', 'a: 1\n__proto__: { b: 1 }\n', /__proto__/, 2],
     ['a key that is a list', '? [a, b]\n: 1\n', /no text/, 1],
     ['a key that is null', '~: 1\n', /no text/, 1],
     ['an infinity', 'a:\n  - .inf\n', /number that JSON/, 2],
-    ['a NaN', 'a: .nan\n', /number that JSON/, 1],
+    ['a NaN', 'b: 1\na: .nan\n', /number that JSON/, 2],
+    ['a whole number that is not exact', 'a: 1\nb: 12345678901234567890\n', /digits would be lost/, 2],
+    ['a negative one', 'a: [-9007199254740993]\n', /digits would be lost/, 1],
+    ['a hexadecimal one', 'a: 0xffffffffffffffff\n', /digits would be lost/, 1],
+    ['one as a key', 'a: 1\n12345678901234567890: b\n', /digits would be lost/, 2],
     ['two documents', 'a: 1\n---\nb: 1\n', /more than one document/, 2],
     ['a tab as indentation', 'a:\n\tb: 1\n', /tab/, 2],
     ['an unclosed bracket', 'a: [1,\n', /not YAML/, 2],
@@ -61,6 +67,14 @@ describe('readYaml', () => {
     expect(result.source.locate(['e', 0])).toEqual({ line: 4, column: 10 });
     expect(result.source.locate(['a', 0, 'missing', 'deeper'])).toEqual({ line: 2, column: 5 });
     expect(result.source.locate(['missing'])).toEqual({ line: 1, column: 1 });
+  });
+
+  it('reads numbers up to 2^53, and larger ones in quotes or with an exponent', () => {
+    const text = 'a: [9007199254740991, -9007199254740991, "12345678901234567890", 1e20, 0.1234567890123456]\n';
+    expect(read(text)).toMatchObject({
+      ok: true,
+      value: { a: [9007199254740991, -9007199254740991, '12345678901234567890', 1e20, 0.1234567890123456] },
+    });
   });
 
   it('reads JSON on one line, however many keys it has', () => {
