@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Config, ConnectorConfig } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
 import { type Fault, faultText } from '../lib/faults.ts';
+import { lineNotUtf8 } from '../lib/utf8.ts';
 import { type Manifest, manifestLabel, manifestLimits } from '../manifest/manifest.ts';
 import { readManifest } from '../manifest/read-manifest.ts';
 import { type Catalog, type CatalogEntry, createCatalog } from './catalog.ts';
@@ -115,7 +116,11 @@ function readBounded(name: string, file: string): string {
     if (!stats.isFile()) throw unavailable(name, `has a manifest that is no file: ${file}`);
     if (stats.size > manifestLimits.fileBytesMax)
       throw unavailable(name, `has a manifest of more than ${manifestLimits.fileBytesMax} bytes: ${file}; shorten it`);
-    return readFileSync(descriptor, 'utf8');
+    const bytes = readFileSync(descriptor);
+    const line = lineNotUtf8(bytes);
+    if (line !== undefined)
+      throw unavailable(name, `has a manifest that is not UTF-8 in line ${line}: ${file}; save it in the encoding UTF-8`);
+    return bytes.toString();
   } finally {
     closeSync(descriptor);
   }

@@ -6,6 +6,7 @@ import { checkPackages } from '../catalog/check-packages.ts';
 import { manifestFileName } from '../catalog/load-catalog.ts';
 import { ProxyError } from '../errors.ts';
 import { type Fault, faultText } from '../lib/faults.ts';
+import { lineNotUtf8 } from '../lib/utf8.ts';
 import { type Manifest, manifestLimits } from '../manifest/manifest.ts';
 import { readManifest } from '../manifest/read-manifest.ts';
 import { askSpiffHost } from './ask-spiff-host.ts';
@@ -53,7 +54,10 @@ async function readWritten(file: string): Promise<string | undefined> {
   if (stats === undefined) return undefined;
   if (!stats.isFile()) throw new UsageError(`${file} is no file; a manifest may not lead elsewhere`);
   if (stats.size > manifestLimits.fileBytesMax) throw new UsageError(`${file} has more than ${manifestLimits.fileBytesMax} bytes`);
-  return await readFile(file, 'utf8');
+  const bytes = await readFile(file);
+  const line = lineNotUtf8(bytes);
+  if (line !== undefined) throw new UsageError(`${file} is not UTF-8 in line ${line}; save it in the encoding UTF-8`);
+  return bytes.toString();
 }
 
 /** For a folder that holds packages and no manifest yet. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type Fault, type FaultAt, faultIn, type Source } from '../lib/faults.ts';
+import { lineNotUtf8 } from '../lib/utf8.ts';
 import { checkWritten } from '../lib/written.ts';
 import { readYaml } from '../lib/yaml-source.ts';
 import type { Config } from './config.ts';
@@ -25,18 +26,20 @@ export type ConfigResult =
 
 /** Reads bulkhead.yaml; every fault at once. `file` is shown in faults as it is given. */
 export async function loadConfig(file: string, options: LoadConfigOptions): Promise<ConfigResult> {
-  const whole = (message: string, repair: string): ConfigResult => ({
+  const whole = (message: string, repair: string, line = 1): ConfigResult => ({
     ok: false,
-    faults: [{ file, line: 1, column: 1, path: '', message, repair }],
+    faults: [{ file, line, column: 1, path: '', message, repair }],
   });
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = await readFile(file, 'utf8');
+    bytes = await readFile(file);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     return whole(code === 'ENOENT' ? 'is not there' : `cannot be read (${code ?? 'unknown'})`, 'name a config file by --config');
   }
-  const yaml = readYaml({ file, text, bytesMax: configLimits.fileBytesMax, depthMax: configLimits.depthMax });
+  const line = lineNotUtf8(bytes);
+  if (line !== undefined) return whole('is not UTF-8', 'save the file in the encoding UTF-8', line);
+  const yaml = readYaml({ file, text: bytes.toString(), bytesMax: configLimits.fileBytesMax, depthMax: configLimits.depthMax });
   if (!yaml.ok) return yaml;
   if (yaml.value === null) return whole('is empty', 'describe at least one connector under connectors');
   return check(yaml.value, yaml.source, options);

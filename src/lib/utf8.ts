@@ -10,6 +10,19 @@ export function sequenceStart(bytes: Uint8Array, length = bytes.length): number 
   return length;
 }
 
+/** The line, from 1, of the first byte that is not UTF-8; undefined where all is. */
+export function lineNotUtf8(bytes: Uint8Array): number | undefined {
+  if (isUtf8(bytes)) return undefined;
+  let line = 1;
+  let start = 0;
+  // No sequence of several bytes holds a line feed.
+  for (let end = bytes.indexOf(10); end >= 0 && isUtf8(bytes.subarray(start, end)); end = bytes.indexOf(10, start)) {
+    line += 1;
+    start = end + 1;
+  }
+  return line;
+}
+
 /** Bytes that are looked at together: the search ends within one such block. */
 const blockBytes = 64 * 1024;
 

@@ -95,7 +95,9 @@ describe('loadCatalog', () => {
       piped: undefined,
       large: `${manifestOf('large')}#${'x'.repeat(manifestLimits.fileBytesMax)}`,
       folder: undefined,
+      latin: undefined,
     });
+    await writeFile(join(base, 'latin', 'connector.yaml'), Buffer.from(`${manifestOf('latin')}# für\n`, 'latin1'));
     await writeFile(join(base, 'elsewhere.yaml'), manifestOf('linked'));
     await symlink(join(base, 'elsewhere.yaml'), join(base, 'linked', 'connector.yaml'));
     await writeFile(join(base, 'inside', 'real.yaml'), manifestOf('inside'));
@@ -115,6 +117,7 @@ describe('loadCatalog', () => {
       ['piped', /is no file/],
       ['large', /more than 262144 bytes/],
       ['folder', /is no file/],
+      ['latin', /is not UTF-8 in line \d: .*connector\.yaml; save it in the encoding UTF-8/],
     ];
     for (const [name, reason] of expected) expect(reasonOf(catalog, name)).toMatch(reason);
     const faulty = catalog.connectors.get('faulty' as ConnectorName);

@@ -386,6 +386,17 @@ describe('loadConfig refuses, with line and repair', () => {
     });
   });
 
+  it.each([
+    ['latin1', '', 4],
+    ['utf16le', '\ufeff', 1],
+  ] as const)('a file in the encoding %s', async (encoding, mark, line) => {
+    await writeFile(file, Buffer.from(`${mark}${connector('settings: { greeting: "Grüße" }')}`, encoding));
+    expect(await loadConfig(file, { environment: {} })).toMatchObject({
+      ok: false,
+      faults: [{ file, line, message: 'is not UTF-8', repair: expect.stringContaining('UTF-8') }],
+    });
+  });
+
   it('a socket among read-only paths', async () => {
     const socket = join(folder, 'a.sock');
     const server = createServer();
