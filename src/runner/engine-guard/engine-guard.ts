@@ -104,10 +104,12 @@ function guardOf({ engineSocket, logger, architecture }: EngineGuardOptions) {
     switch (route.type) {
       case 'refuse':
         return refusal(incoming, response)(route.reason);
-      case 'forward': {
-        const headers = pickedHeaders(incoming, route.hasBody ? ['content-type', 'x-registry-auth'] : ['x-registry-auth']);
-        return relay(engineSocket, { method, path: route.path, headers, ...(route.hasBody && { body: incoming }) }, response);
-      }
+      case 'forward':
+        return relay(engineSocket, { method, path: route.path, headers: {} }, response);
+      case 'pull':
+        return relay(engineSocket, { method, path: route.path, headers: credentialsOf(incoming) }, response);
+      case 'import':
+        return relay(engineSocket, { method, path: route.path, headers: tarHeaders, body: incoming }, response);
       case 'create':
         return create(incoming, response, route.path);
       case 'inspect':
@@ -168,8 +170,12 @@ function jsonHeaders(text: string): Record<string, string> {
   return { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) };
 }
 
-function pickedHeaders({ headers }: IncomingMessage, names: readonly string[]): Record<string, string> {
-  return Object.fromEntries(names.flatMap((name) => (typeof headers[name] === 'string' ? [[name, headers[name]]] : [])));
+/** Never the client's own type: the fields of a form in a body win over the query with Docker, and the query is what was checked. */
+const tarHeaders = { 'content-type': 'application/x-tar' } as const;
+
+function credentialsOf({ headers }: IncomingMessage): Record<string, string> {
+  const credentials = headers['x-registry-auth'];
+  return typeof credentials === 'string' ? { 'x-registry-auth': credentials } : {};
 }
 
 interface Forwarded {

@@ -1,11 +1,12 @@
 import { labelNames, ownerLabel } from '../container-labels.ts';
 
 /**
- * What one request to the engine comes to. `forward`: as it is, its body included where `hasBody`; `create`: if its payload is a hardened
- * container; `container`: if the container is one of Bulkhead's; `inspect`: the same, and of a foreign one only whether it runs; `info`: as the engine of another machine.
+ * What one request to the engine comes to. `forward`: its path alone; `pull`: with the registry's credentials; `import`: with its body, as a
+ * tar archive; `create`: if its payload is a hardened container; `container`: if the container is one of Bulkhead's; `inspect`: the same, and
+ * of a foreign one only whether it runs; `info`: as the engine of another machine.
  */
 export type GuardedRoute =
-  | { readonly type: 'forward'; readonly path: string; readonly hasBody: boolean }
+  | { readonly type: 'forward' | 'pull' | 'import'; readonly path: string }
   | { readonly type: 'create'; readonly path: string }
   | { readonly type: 'container'; readonly id: string; readonly action: string; readonly query: string }
   | { readonly type: 'inspect'; readonly id: string }
@@ -37,8 +38,8 @@ export function guardedRoute(method: string, target: string): GuardedRoute {
 
 const ownFilter = `${labelNames.owner}=${ownerLabel}`;
 
-function forward(path: string, hasBody = false): GuardedRoute {
-  return { type: 'forward', path, hasBody };
+function forward(path: string): GuardedRoute {
+  return { type: 'forward', path };
 }
 
 function refuse(reason: string): GuardedRoute {
@@ -48,10 +49,10 @@ function refuse(reason: string): GuardedRoute {
 /** Pulls, and the import of the sidecar's own image. */
 function imageRoute(url: URL): GuardedRoute {
   const isImport = url.searchParams.has('fromSrc');
-  if (!isImport) return forward(`/images/create?${picked(url, ['fromImage', 'tag'])}`);
+  if (!isImport) return { type: 'pull', path: `/images/create?${picked(url, ['fromImage', 'tag'])}` };
   if (url.searchParams.get('fromSrc') !== '-' || url.searchParams.get('repo') !== 'bulkhead-sidecar')
     return refuse('only the sidecar’s image is imported');
-  return forward(`/images/create?${picked(url, ['fromSrc', 'repo', 'tag', 'changes'])}`, true);
+  return { type: 'import', path: `/images/create?${picked(url, ['fromSrc', 'repo', 'tag', 'changes'])}` };
 }
 
 const actions: Readonly<Record<string, readonly string[]>> = {

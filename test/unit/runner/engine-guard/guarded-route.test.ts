@@ -8,17 +8,24 @@ describe('the guard lets through', () => {
     ['GET', '/_ping', '/_ping'],
     ['GET', '/v1.41/version', '/version'],
     ['GET', '/images/ghcr.io/acme/smtp:1.2/json', '/images/ghcr.io/acme/smtp:1.2/json'],
-    ['POST', '/images/create?fromImage=ghcr.io%2Facme%2Fsmtp&tag=1.2&platform=x', '/images/create?fromImage=ghcr.io%2Facme%2Fsmtp&tag=1.2'],
-    ['POST', '/images/create?fromSrc=-&repo=bulkhead-sidecar&tag=1', '/images/create?fromSrc=-&repo=bulkhead-sidecar&tag=1'],
   ])('%s %s', (method, target, path) => {
     expect(guardedRoute(method, target)).toMatchObject({ type: 'forward', path });
+  });
+
+  it('a pull, by the image alone', () => {
+    const path = '/images/create?fromImage=ghcr.io%2Facme%2Fsmtp&tag=1.2';
+    expect(guardedRoute('POST', `${path}&platform=x`)).toEqual({ type: 'pull', path });
+  });
+
+  it('the import of the sidecar’s image', () => {
+    const path = '/images/create?fromSrc=-&repo=bulkhead-sidecar&tag=1';
+    expect(guardedRoute('POST', `${path}&message=x`)).toEqual({ type: 'import', path });
   });
 
   it('a list of containers, of Bulkhead’s own only, whatever was asked', () => {
     expect(guardedRoute('GET', '/containers/json?filters=%7B%7D')).toEqual({
       type: 'forward',
       path: '/containers/json?all=true&filters=%7B%22label%22%3A%5B%22dev.bulkhead.owner%3Dbulkhead%22%5D%7D',
-      hasBody: false,
     });
   });
 
