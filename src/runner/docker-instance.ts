@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,11 +13,14 @@ import { ProxyError } from '../errors.ts';
 export interface DockerInstance {
   readonly name: string;
   readonly space: LockSpace;
-  /** A fresh folder that the proxy may share with one container: others may pass through it, not list it. */
+  /**
+   * A fresh folder that the proxy may share with one container: others may pass through it, not list it.
+   * @throws ProxyError `sandbox_unavailable` when another user has made the folder that it would be in
+   */
   makeFolder(): Promise<string>;
   /** Whether the instance of that name, in the same lock space, holds its lock. */
   isAlive(name: string): Promise<boolean>;
-  /** Removes the folders of instances that are dead. */
+  /** Removes the folders of instances of the same lock space that are dead. */
   removeLeftFolders(): Promise<void>;
   /** Lets the lock go and removes its folders. Idempotent. */
   close(): Promise<void>;
@@ -45,14 +48,14 @@ export async function lockInstance({
   stateFolder = tmpdir(),
 }: InstanceOptions = {}): Promise<DockerInstance> {
   const lock = await takeLock(name);
-  const prefix = join(stateFolder, folderPrefix);
-  const own = `${prefix}${name}`;
-  const ready = mkdir(own, { mode: 0o711, recursive: true });
+  const space = lockSpace();
+  const prefix = folderPrefix(space);
+  const own = join(stateFolder, `${prefix}${name}`);
   return {
     name,
-    space: lockSpace(),
+    space,
     async makeFolder() {
-      await ready;
+      await ensureFolder(own);
       const folder = await mkdtemp(join(own, 'container-'));
       await chmod(folder, 0o711);
       return folder;
@@ -60,20 +63,30 @@ export async function lockInstance({
     isAlive: async (other) => other === name || (await isLocked(other)),
     async removeLeftFolders() {
       for (const entry of await readdir(stateFolder)) {
-        if (!entry.startsWith(folderPrefix) || entry === `${folderPrefix}${name}`) continue;
-        if (await isLocked(entry.slice(folderPrefix.length))) continue;
+        if (!entry.startsWith(prefix) || entry === `${prefix}${name}`) continue;
+        if (await isLocked(entry.slice(prefix.length))) continue;
         await rm(join(stateFolder, entry), { recursive: true, force: true }).catch(() => {});
       }
     },
     async close() {
-      await ready;
       await rm(own, { recursive: true, force: true });
       await new Promise<void>((resolve) => lock.close(() => resolve()));
     },
   };
 }
 
-const folderPrefix = 'bulkhead-docker-';
+/** With the lock space in it: a proxy in another one may share the temporary folder, and its lock cannot be seen from here. */
+function folderPrefix({ id }: LockSpace): string {
+  return `bulkhead-docker-${createHash('sha256').update(id).digest('hex').slice(0, 12)}-`;
+}
+
+/** Each time: what cleans up temporary folders takes one that was idle for days, and then its name is free to whoever is first. */
+async function ensureFolder(path: string): Promise<void> {
+  await mkdir(path, { mode: 0o711, recursive: true });
+  const { uid } = await lstat(path);
+  if (uid !== (process.getuid?.() ?? uid))
+    throw new ProxyError('sandbox_unavailable', `The folder ${path} belongs to another user; remove it.`);
+}
 
 /** Abstract on Linux: no file to leave behind, and any user of the machine can see it. */
 function lockPath(name: string): string {
