@@ -1,7 +1,7 @@
 import type { ContainerInfo } from 'dockerode';
 import type { Logger } from '../log.ts';
 import { labelNames, ownerLabel } from './container-labels.ts';
-import { type DockerEngine, isRefusal } from './docker-engine.ts';
+import { type DockerEngine, isRefusal, refusalText } from './docker-engine.ts';
 import type { DockerInstance } from './docker-instance.ts';
 
 export interface ReapOptions {
@@ -15,7 +15,8 @@ export interface ReapOptions {
 
 /**
  * Removes the containers that dead proxies left on an engine, and those that this one lost sight of while the engine was away.
- * A container is left alone when its proxy lives, or when that cannot be told from here. Returns how many were removed.
+ * A container is left alone when its proxy lives, or when that cannot be told from here. One that the engine does not remove is told of and
+ * tried again the next time. Returns how many were removed.
  * @throws ProxyError `engine_unavailable`
  */
 export async function reap({ engine, instance, isOwn, logger, signal }: ReapOptions): Promise<number> {
@@ -29,16 +30,26 @@ export async function reap({ engine, instance, isOwn, logger, signal }: ReapOpti
   const left = found.filter((_, index) => verdicts[index] === 'left');
   // Connectors before the sidecars whose namespace they use.
   const order = (role: string) => left.filter(({ Labels }) => Labels[labelNames.role] === role);
+  let count = 0;
   for (const group of [order('connector'), order('sidecar')]) {
-    await Promise.all(group.map(({ Id }) => removeContainer(engine, Id)));
+    const removed = await Promise.all(group.map((container) => removeLeft(container, engine, logger)));
+    count += removed.filter(Boolean).length;
   }
-  for (const { Id, Labels } of left) {
-    logger.warn(
-      { connector: Labels[labelNames.connector] ?? '', container: Id.slice(0, 12) },
-      'removed a container that a dead proxy left',
-    );
+  return count;
+}
+
+/** Never throws: one that cannot be removed does not keep the others. Returns whether it is gone. */
+async function removeLeft({ Id, Labels }: ContainerInfo, engine: DockerEngine, logger: Logger): Promise<boolean> {
+  const about = { connector: Labels[labelNames.connector] ?? '', container: Id.slice(0, 12) };
+  try {
+    await removeContainer(engine, Id);
+    logger.warn(about, 'removed a container that a dead proxy left');
+    return true;
+  } catch (error) {
+    const reason = isRefusal(error) ? `the engine says “${refusalText(error)}”` : (error as Error).message;
+    logger.warn(about, `a container that a dead proxy left cannot be removed, and is tried again later: ${reason}`);
+    return false;
   }
-  return left.length;
 }
 
 /** Ends and removes a container and its anonymous volumes. Already gone, or already going, is as good. */

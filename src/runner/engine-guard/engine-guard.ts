@@ -22,8 +22,10 @@ export interface EngineGuardOptions {
 
 /** Bytes of a create payload; the filter of system calls in it is some 100 kB. */
 const payloadBytesMax = 1024 * 1024;
-/** Bytes of the engine's own answer to an inspect. */
-const inspectBytesMax = 4 * 1024 * 1024;
+/** Bytes of the engine's own words on an image: a container of one with more is not made, since it could not be looked at, nor removed. */
+const imageBytesMax = 16 * 1024 * 1024;
+/** Bytes of any answer of the engine. That on a container has what its image says, and its payload, which JSON can write six times as long. */
+const answerBytesMax = imageBytesMax + 8 * payloadBytesMax;
 const headersTimeoutMs = 10_000;
 /** The runner's library writes a payload into the query as well, percent-encoded. It is dropped from there. */
 const headersBytesMax = 512 * 1024;
@@ -93,6 +95,8 @@ function guardOf({ engineSocket, logger, architecture }: EngineGuardOptions) {
     const payload = v.safeParse(schema, parsed(await bodyOf(incoming, payloadBytesMax)));
     if (!payload.success) return refuse(faultText(payload.issues));
     const { name: _, ...wanted } = payload.output;
+    if (!(await isImageSmall(engineSocket, wanted.Image)))
+      return refuse(`its image says more than ${imageBytesMax} bytes of itself, in labels or its environment`);
     const joined = /^container:(.*)$/.exec(wanted.HostConfig.NetworkMode)?.[1];
     if (joined !== undefined && !isSidecar(await ownContainer(engineSocket, joined))) return refuse('the container to join is no sidecar');
     const text = JSON.stringify(wanted);
@@ -207,12 +211,26 @@ interface Inspected {
   readonly Config: { readonly Labels: Readonly<Record<string, string>> | null };
 }
 
-async function look(socketPath: string, path: string): Promise<{ readonly status: number; readonly text: Buffer }> {
+function ask(socketPath: string, path: string): Promise<IncomingMessage> {
   const outgoing = request({ socketPath, path, headers: { host: 'engine' }, agent: false });
   const answered = responseOf(outgoing);
   outgoing.end();
-  const response = await answered;
-  return { status: response.statusCode ?? 502, text: await bodyOf(response, inspectBytesMax) };
+  return answered;
+}
+
+async function look(socketPath: string, path: string): Promise<{ readonly status: number; readonly text: Buffer }> {
+  const response = await ask(socketPath, path);
+  return { status: response.statusCode ?? 502, text: await bodyOf(response, answerBytesMax) };
+}
+
+/** One that the engine does not have is left to the engine to refuse. */
+async function isImageSmall(socketPath: string, id: string): Promise<boolean> {
+  let length = 0;
+  for await (const chunk of await ask(socketPath, `/images/${id}/json`)) {
+    length += (chunk as Buffer).length;
+    if (length > imageBytesMax) return false;
+  }
+  return true;
 }
 
 type Owned = { readonly id: string; readonly role: string } | 'foreign' | 'gone';

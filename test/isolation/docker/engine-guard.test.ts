@@ -1,12 +1,19 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { describe, expect, test } from 'vitest';
-import { engineAddress, requireEngine } from '../../helpers/docker-runner.ts';
+import { afterAll, describe, expect, test } from 'vitest';
+import type { DockerEngine } from '../../../src/runner/docker-engine.ts';
+import { engineAddress, requireEngine, startRunner } from '../../helpers/docker-runner.ts';
 import { guardEngine } from '../../helpers/guarded-engine.ts';
 
 const engine = await requireEngine();
+const made: string[] = [];
 const socket = engineAddress.replace(/^unix:\/\//, '');
+
+// Long labels make every list of images long.
+afterAll(async () => {
+  for (const image of made) await engine?.docker.getImage(image).remove();
+});
 
 describe.skipIf(engine === undefined)('through the guard', () => {
   test('a form in place of an archive makes the engine fetch and import nothing', { timeout: 60_000 }, async () => {
@@ -28,4 +35,50 @@ describe.skipIf(engine === undefined)('through the guard', () => {
     expect(text).not.toContain('Downloading');
     expect(await engine.docker.listImages({ filters: { reference: ['bulkhead-test/imported'] } })).toEqual([]);
   });
+
+  test('a container of an image with megabytes of labels starts, and is removed', { timeout: 120_000 }, async () => {
+    if (engine === undefined) return;
+    const image = await labelledImage(engine, 'labels-5', 5 * 1024 * 1024);
+    await using guard = await guardEngine(socket);
+    // Its disposal says what was left.
+    await using under = await startRunner({ engine: guard.address });
+    const process = await under.start(image);
+    expect(await firstLine(process.stdout)).toBe('up\n');
+  });
+
+  test('a container is not made of an image that says too much of itself to look at its containers', { timeout: 120_000 }, async () => {
+    if (engine === undefined) return;
+    const image = await labelledImage(engine, 'labels-17', 17 * 1024 * 1024);
+    await using guard = await guardEngine(socket);
+    await using under = await startRunner({ engine: guard.address });
+    await expect(under.start(image)).rejects.toThrow('its image says more than 16777216 bytes of itself');
+  });
 });
+
+/** Its labels come to that many bytes: committed, since the builder takes minutes over them. */
+async function labelledImage({ docker }: DockerEngine, name: string, bytes: number): Promise<string> {
+  const repo = `bulkhead-test/${name}`;
+  const container = await docker.createContainer({ Image: 'bulkhead-base/shell:local', Cmd: ['/bin/sh'] });
+  const config = { Entrypoint: ['/bin/sh', '-c', 'echo up; read line'], Labels: { long: 'x'.repeat(bytes) } };
+  const outgoing = request({
+    ...{ socketPath: socket, method: 'POST', path: `/commit?container=${container.id}&repo=${repo}&tag=local` },
+    headers: { 'content-type': 'application/json' },
+  });
+  const answered = once(outgoing, 'response') as Promise<[IncomingMessage]>;
+  outgoing.end(JSON.stringify(config));
+  const [response] = await answered;
+  expect(response.statusCode).toBe(201);
+  response.resume();
+  await container.remove();
+  made.push(`${repo}:local`);
+  return `${repo}:local`;
+}
+
+async function firstLine(stream: NodeJS.ReadableStream): Promise<string> {
+  let text = '';
+  for await (const chunk of stream) {
+    text += chunk;
+    if (text.includes('\n')) break;
+  }
+  return text;
+}

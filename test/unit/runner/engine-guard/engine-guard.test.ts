@@ -1,11 +1,8 @@
-import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type IncomingHttpHeaders } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import type { IncomingHttpHeaders } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { expect, it } from 'vitest';
 import { guardEngine } from '../../../helpers/guarded-engine.ts';
+import { startStandIn } from '../../../helpers/stand-in-engine.ts';
 
 interface Seen {
   readonly url: string | undefined;
@@ -13,33 +10,21 @@ interface Seen {
   readonly body: string;
 }
 
-/** A listener in an engine's place, which tells what reaches it. */
+/** Tells what reaches it. */
 async function startListener() {
-  const folder = await mkdtemp(join(tmpdir(), 'bulkhead-test-'));
-  const socket = join(folder, 'engine');
   const seen: Seen[] = [];
-  const server = createServer(async (incoming, response) => {
+  const engine = await startStandIn(async (incoming, response) => {
     seen.push({ url: incoming.url, headers: incoming.headers, body: await text(incoming) });
     response.end('{}');
   });
-  server.listen(socket);
-  await once(server, 'listening');
-  return {
-    socket,
-    seen,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-      await rm(folder, { recursive: true });
-    },
-  };
+  return { ...engine, seen };
 }
 
 const form = { 'content-type': 'application/x-www-form-urlencoded', 'x-registry-auth': 'e30=' };
 
 it('an import reaches the engine as an archive, whatever its client calls it', async () => {
   await using engine = await startListener();
-  await using guard = await guardEngine(engine.socket);
+  await using guard = await guardEngine(engine.socketPath);
   const path = '/images/create?fromSrc=-&repo=bulkhead-sidecar&tag=1';
   const body = 'fromSrc=http://127.0.0.1/image&repo=victim&tag=local';
   expect(await guard.ask('POST', path, { headers: form, body })).toMatchObject({ status: 200 });
@@ -49,7 +34,7 @@ it('an import reaches the engine as an archive, whatever its client calls it', a
 
 it('a pull reaches the engine with its credentials, and without a body', async () => {
   await using engine = await startListener();
-  await using guard = await guardEngine(engine.socket);
+  await using guard = await guardEngine(engine.socketPath);
   const path = '/images/create?fromImage=ghcr.io%2Facme%2Fsmtp&tag=1';
   expect(await guard.ask('POST', path, { headers: form, body: 'fromImage=victim' })).toMatchObject({ status: 200 });
   expect(engine.seen).toMatchObject([{ url: path, headers: { 'x-registry-auth': 'e30=' }, body: '' }]);
@@ -58,7 +43,7 @@ it('a pull reaches the engine with its credentials, and without a body', async (
 
 it('nothing else reaches the engine with credentials or a type of its client', async () => {
   await using engine = await startListener();
-  await using guard = await guardEngine(engine.socket);
+  await using guard = await guardEngine(engine.socketPath);
   for (const path of ['/_ping', '/images/json', '/images/x/json', '/containers/json']) await guard.ask('GET', path, { headers: form });
   expect(engine.seen).toHaveLength(4);
   for (const { headers } of engine.seen) expect(Object.keys(headers).toSorted()).toEqual(['connection', 'host']);
