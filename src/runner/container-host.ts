@@ -5,7 +5,7 @@ import { ProxyError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { createPipeFolders, type PipeFolders } from './container-pipes.ts';
 import { chooseSeccomp, seccompProfile } from './container-seccomp.ts';
-import { connectEngine, type DockerEngine, type EngineFacts } from './docker-engine.ts';
+import { connectEngine, type DockerEngine, type EngineFacts, unlessAborted } from './docker-engine.ts';
 import type { DockerInstance } from './docker-instance.ts';
 import type { RegistryCredentials } from './image-credentials.ts';
 import type { ImageLock } from './image-lock.ts';
@@ -81,14 +81,18 @@ export function createContainerHost(address: string, options: ContainerHostOptio
       );
     },
     async seccomp() {
-      profile ??= profileFor(await engine.facts(), instance, address);
+      const facts = await engine.facts();
+      profile ??= profileFor(facts, instance, address).catch((error: unknown) => {
+        profile = undefined;
+        throw error;
+      });
       return await profile;
     },
     sidecarImage(signal) {
       // One import for all who wait; who gives up does not end it for the others.
       image ??= sidecarImage(engine);
       image.catch(forget);
-      return Promise.race([image, abortOf(signal)]);
+      return unlessAborted(image, signal);
     },
     forgetSidecarImage: forget,
     async reap() {
@@ -125,11 +129,4 @@ export function requireLimits({ limits }: EngineFacts, address: string): void {
   if (missing === undefined) return;
   const message = `The engine at ${address} cannot limit ${missing}: its cgroups lack that controller. Delegate it (docs/docker.md), or use sandbox: none.`;
   throw new ProxyError('sandbox_unavailable', message);
-}
-
-function abortOf(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
 }

@@ -167,7 +167,10 @@ async function probeShell(engine: DockerEngine, options: ContainerCreateOptions 
   const what = 'looking for a shell in an image';
   try {
     await engine.request({ what, run: (docker, abortSignal) => docker.createContainer({ ...options, abortSignal }) });
-    const answer = await engine.request({ what, run: (docker) => docker.getContainer(name).infoArchive({ path: '/bin/sh' }) });
+    const answer = await engine.request({
+      what,
+      run: (docker, abortSignal) => docker.getContainer(name).infoArchive({ path: '/bin/sh', abortSignal }),
+    });
     // A stream to the library: unread, its connection would stay open for minutes and keep a process that is done from ending.
     (answer as unknown as Readable).destroy();
     return true;

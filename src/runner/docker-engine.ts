@@ -82,6 +82,14 @@ export function connectEngine(address: string, sshAgent?: string): DockerEngine 
     ...options,
   } as Docker.DockerOptions);
   let known: Promise<EngineFacts> | undefined;
+  const read = (): Promise<EngineFacts> => {
+    // One question for all who ask; who gives up does not end it for the others.
+    const asked = readFacts(request, isUnixSocket);
+    asked.catch(() => {
+      if (known === asked) known = undefined;
+    });
+    return asked;
+  };
   const request = <T>(wanted: EngineRequest<T>) =>
     send(docker, address, wanted).catch((error: unknown) => {
       if (error instanceof ProxyError) known = undefined;
@@ -94,13 +102,23 @@ export function connectEngine(address: string, sshAgent?: string): DockerEngine 
     isUnixSocket,
     request,
     facts(signal) {
-      known ??= readFacts(request, isUnixSocket, signal);
-      known.catch(() => {
-        known = undefined;
-      });
-      return known;
+      known ??= read();
+      return signal === undefined ? known : unlessAborted(known, signal);
     },
   };
+}
+
+/** What was asked for, for one of those who wait for it. @throws the signal's reason */
+export async function unlessAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([asked, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
 }
 
 export function isRefusal(error: unknown): error is EngineRefusal {
@@ -213,8 +231,8 @@ function abortable(docker: Docker): Abortable {
   return docker as unknown as Abortable;
 }
 
-async function readFacts(request: DockerEngine['request'], isUnixSocket: boolean, signal?: AbortSignal): Promise<EngineFacts> {
-  const ask = { what: 'asking what it can do', timeoutMs: engineWaits.factsTimeoutMs, signal };
+async function readFacts(request: DockerEngine['request'], isUnixSocket: boolean): Promise<EngineFacts> {
+  const ask = { what: 'asking what it can do', timeoutMs: engineWaits.factsTimeoutMs };
   const [version, info] = await Promise.all([
     request({ ...ask, run: (docker, abortSignal) => abortable(docker).version({ abortSignal }) }),
     request({ ...ask, run: (docker, abortSignal) => abortable(docker).info({ abortSignal }) }),

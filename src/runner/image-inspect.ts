@@ -1,4 +1,4 @@
-import type { ImageInspectInfo } from 'dockerode';
+import type { default as Docker, ImageInspectInfo } from 'dockerode';
 import { type DockerEngine, isRefusal } from './docker-engine.ts';
 import { volumePaths } from './image-volumes.ts';
 
@@ -22,7 +22,7 @@ export async function inspectImage(engine: DockerEngine, image: string, signal?:
     const found = await engine.request({
       what: `looking for the image ${image}`,
       signal,
-      run: (docker) => docker.getImage(image).inspect(),
+      run: (docker, abortSignal) => inspect(docker, image, abortSignal),
     });
     return imageOf(found);
   } catch (error) {
@@ -31,15 +31,25 @@ export async function inspectImage(engine: DockerEngine, image: string, signal?:
   }
 }
 
+/** The library's own inspect of an image takes no signal, and one that is given up would keep its connection. */
+function inspect({ modem }: Docker, image: string, abortSignal: AbortSignal): Promise<ImageInspectInfo> {
+  const statusCodes = { 200: true, 404: 'no such image', 500: 'server error' };
+  const wanted = { path: `/images/${image}/json`, method: 'GET', statusCodes, abortSignal };
+  return new Promise((resolve, reject) => {
+    modem.dial(wanted, (error: unknown, found: unknown) => (error ? reject(error) : resolve(found as ImageInspectInfo)));
+  });
+}
+
+/** An image may come without a Config at all, whatever the library's types say. */
 function imageOf({ Id, RepoDigests, RepoTags, Config }: ImageInspectInfo): EngineImage {
   return {
     id: Id,
     digests: RepoDigests ?? [],
     tags: RepoTags ?? [],
-    labels: Config.Labels ?? {},
-    entrypoint: wordsOf(Config.Entrypoint),
-    command: wordsOf(Config.Cmd),
-    volumes: volumePaths(Object.keys(Config.Volumes ?? {})),
+    labels: Config?.Labels ?? {},
+    entrypoint: wordsOf(Config?.Entrypoint),
+    command: wordsOf(Config?.Cmd),
+    volumes: volumePaths(Object.keys(Config?.Volumes ?? {})),
   };
 }
 

@@ -58,7 +58,7 @@ async function tagImage(engine: DockerEngine, id: string | undefined, tag: strin
   await engine.request({
     what: 'naming the sidecar’s image',
     signal,
-    run: (docker) => docker.getImage(id).tag({ repo: `localhost/${repository}`, tag }),
+    run: (docker, abortSignal) => docker.getImage(id).tag({ repo: `localhost/${repository}`, tag, abortSignal }),
   });
   return await findImage(engine, tag, signal);
 }
