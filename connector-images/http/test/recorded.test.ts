@@ -73,10 +73,21 @@ describe('beyond Python', () => {
     expect(outcome(() => JSON.stringify(xmlToDict('<a>'.repeat(100_000))))).toMatchObject({ error: ['ExpatError', expect.any(String)] });
   });
 
+  it('finds the end of a declaration behind what is quoted or a comment', () => {
+    const declarations = ['<!-- ] --><!ELEMENT a ANY>', `<!ATTLIST a b CDATA "]>">`, '<?x ]> ?>', `<!-- <!ENTITY x 'y'> -->`];
+    for (const declared of declarations)
+      expect(outcome(() => JSON.stringify(jsonOf(xmlToDict(`<!DOCTYPE a [${declared}]><a/>`))))).toEqual({ value: '{"a":null}' });
+    expect(outcome(() => JSON.stringify(xmlToDict('<!DOCTYPE a [<!-- ] --><!ENTITY x "y">]><a/>')))).toMatchObject({
+      error: ['ValueError', expect.any(String)],
+    });
+  });
+
   it('reads large and hostile documents in time that grows with their length only', () => {
     const hostile = [
       `<a ${'b="1" '.repeat(200_000)}`,
       `<!DOCTYPE a ${'['.repeat(200_000)}`,
+      `<!DOCTYPE${' '.repeat(400_000)}"`,
+      `<!DOCTYPE a [${'<!--'.repeat(200_000)}`,
       `<a>${'<!--'.repeat(200_000)}`,
       `<a>${'&lt'.repeat(200_000)}</a>`,
     ];
