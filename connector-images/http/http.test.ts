@@ -33,6 +33,11 @@ const routes: Readonly<Record<string, (request: IncomingMessage, response: Serve
   '/badgzip': (_, response) => answer(response, 200, 'not gzip', { 'Content-Encoding': 'gzip' }),
   '/gzipbomb': (_, response) => answer(response, 200, gzipSync(Buffer.alloc(64 << 20)), { 'Content-Encoding': 'gzip' }),
   '/large': (_, response) => answer(response, 200, Buffer.alloc(2 << 20, 'x'), { 'Content-Type': 'text/plain' }),
+  '/nul': (_, response) => answer(response, 200, Buffer.alloc(5_700_000), { 'Content-Type': 'application/octet-stream' }),
+  '/accents': (_, response) => answer(response, 200, `"${'é'.repeat(5_700_000)}"`),
+  '/binary': (_, response) => answer(response, 404, Buffer.alloc((16 << 20) - 100, 0xe9), { 'Content-Type': 'application/octet-stream' }),
+  '/later': (_, response) => void setTimeout(() => answer(response, 200, '{"later": 1}'), 1_000),
+  '/page': (_, response) => answer(response, 500, '☃'.repeat(100_000), { 'Content-Type': 'text/plain; charset=utf-8' }),
   '/cut': (_, response) => {
     response.writeHead(200, { 'Content-Length': 100 });
     response.write('abc', () => setTimeout(() => response.destroy(), 50));
@@ -266,6 +271,31 @@ describe('responses', () => {
     ['/gzipbomb', 'ResponseTooLarge'],
   ])('fails %s as %s', async (path, code) => {
     expect(await get(path)).toMatchObject({ error: { error_code: code }, command_response: { http_status: 500, body: {} } });
+  });
+});
+
+describe('results that the proxy would not take', () => {
+  it.each(['/nul', '/accents', '/binary'])(
+    'fails %s alone, by name',
+    async (path) => {
+      await using own = await start({ config: { responseBytesMax: 16 << 20 } });
+      const neighbour = run('GetRequestV2', { url: `${base}/later` }, { on: own });
+      expect(await run('GetRequestV2', { url: base + path }, { on: own })).toMatchObject({
+        error: { error_code: 'ResponseTooLarge', message: expect.stringContaining('as JSON') },
+        command_response: { http_status: 500, body: {} },
+      });
+      expect((await neighbour).command_response.body).toEqual({ later: 1 });
+      const { error } = await own.invoke('GetRequest', JSON.stringify({ url: base + path }));
+      if (path === '/nul') expect(error?.data).toEqual({ errorCode: 'ValueError', httpStatus: 500 });
+      for (const line of own.lines) expect(Buffer.byteLength(line)).toBeLessThan(32 << 20);
+    },
+    30_000,
+  );
+
+  it('quotes the beginning of a long answer in the message, and has all of it in the body', async () => {
+    const { error, command_response } = await get('/page');
+    expect(error?.message).toMatch(/☃… \(34464 more characters\)$/);
+    expect(command_response.body).toEqual({ raw_response: '☃'.repeat(100_000) });
   });
 });
 

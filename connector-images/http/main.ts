@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { getCACertificates } from 'node:tls';
 import { ConnectorError, type Context, JsonText, reply, serve } from './bulkhead.ts';
 import { type ClientRequest, send } from './client.ts';
+import { RequestError } from './errors.ts';
 import type { HttpResponse, Limits } from './exchange.ts';
 import { headersOf } from './headers.ts';
 import { isFalsy, kindOf, pythonText, queryOf } from './params.ts';
@@ -14,6 +15,10 @@ const version = '1.0.0';
 const attemptPauseMs = 1_000;
 /** Kept for the answer when the deadline comes near. */
 const answerMarginMs = 500;
+/** Of one result as JSON: the proxy ends a connector whose message is larger than its `limits.message`, by default 32 MiB. */
+const resultBytesMax = 24 * 1024 * 1024;
+/** Of a response within a message about it, in UTF-16 units. The whole response is in the body, where there is one. */
+const quotedLengthMax = 64 * 1024;
 
 const authorities = readAuthorities(process.env['SSL_CERT_FILE'] ?? process.env['REQUESTS_CA_BUNDLE']);
 
@@ -51,14 +56,27 @@ async function runV2(command: Command, context: Context): Promise<unknown> {
   const shown =
     content.error ??
     (status >= 400 && response !== undefined ? { error_code: `HttpError${status}`, message: received('', response) } : null);
-  return reply({
-    spiff: {
-      command_response: { body: content.body, mimetype: 'application/json', http_status: status },
-      error: shown,
-      command_response_version: 2,
-      spiff__logs: logs,
-    },
+  const envelope = (body: unknown, httpStatus: number, error: SpiffError | null) => ({
+    command_response: { body, mimetype: 'application/json', http_status: httpStatus },
+    error,
+    command_response_version: 2,
+    spiff__logs: logs,
   });
+  const result = measured(envelope(content.body, status, shown));
+  return reply({ spiff: result ?? envelope({}, 500, errorOf(resultTooLarge())) });
+}
+
+/** The value as text, or undefined where the proxy would not take it. */
+function measured(spiff: unknown): JsonText | undefined {
+  const text = JsonText.stringify(spiff);
+  return Buffer.byteLength(text) > resultBytesMax ? undefined : new JsonText(text);
+}
+
+function resultTooLarge(): RequestError {
+  return new RequestError(
+    'ResponseTooLarge',
+    `The response is larger than ${resultBytesMax} bytes as JSON, in which one byte can take six; ask for less at once`,
+  );
 }
 
 interface SpiffError {
@@ -81,7 +99,7 @@ async function attempts(command: Command, context: Context, log: (message: strin
     if (response === undefined) {
       log(`Did catch exception: ${messageOf(failure)}`);
       // As in the reference, a failed attempt is told even when a later one succeeds.
-      error = { error_code: nameOf(failure), message: received(messageOf(failure)) };
+      error = errorOf(failure);
     } else {
       log(`Did call ${url}`);
       log('Will parse http_response');
@@ -167,7 +185,7 @@ function contentOf(response: HttpResponse, error: SpiffError | null): { readonly
     if (type.includes('application/json')) return { body: new JsonText(reformat(text)), error };
     if (type.includes('application/xml') || type.includes('text/xml')) return { body: new JsonText(xmlText(xmlToDict(text))), error };
   } catch (failure) {
-    return { body: rawResponse(text), error: { error_code: nameOf(failure), message: received(messageOf(failure), response) } };
+    return { body: rawResponse(text), error: errorOf(failure, response) };
   }
   return { body: rawResponse(text), error };
 }
@@ -183,8 +201,15 @@ function xmlText(value: XmlValue): string {
   return `{${[...value].map(([name, item]) => `${quote(name)}: ${xmlText(item)}`).join(', ')}}`;
 }
 
+function errorOf(failure: unknown, response?: HttpResponse): SpiffError {
+  return { error_code: nameOf(failure), message: received(messageOf(failure), response) };
+}
+
 function received(message: string, response?: HttpResponse): string {
-  return `Received Error: ${message}. Raw http_response was: ${response === undefined ? 'None' : responseText(response)}`;
+  const text = response === undefined ? 'None' : responseText(response);
+  const left = text.length - quotedLengthMax;
+  const quoted = left > 0 ? `${text.slice(0, quotedLengthMax).toWellFormed()}… (${left} more characters)` : text;
+  return `Received Error: ${message}. Raw http_response was: ${quoted}`;
 }
 
 function nameOf(error: unknown): string {
@@ -198,12 +223,17 @@ function messageOf(error: unknown): string {
 /** The older form: status and text of the answer pass through. A failure to get one is a ValueError, as the engine knows it from the reference. */
 async function runV1(command: Command, context: Context): Promise<unknown> {
   const { response, error } = await attemptOnce(command, context);
-  if (response === undefined)
-    throw new ConnectorError(`Invalid format specifier ' ${messageOf(error)}' for object of type 'str'`, {
-      errorCode: 'ValueError',
-      httpStatus: 500,
-    });
-  return reply({ spiff: { response: responseText(response), status: response.status, mimetype: 'application/json' } });
+  if (response === undefined) throw valueError(error);
+  const result = measured({ response: responseText(response), status: response.status, mimetype: 'application/json' });
+  if (result === undefined) throw valueError(resultTooLarge());
+  return reply({ spiff: result });
+}
+
+function valueError(failure: unknown): ConnectorError {
+  return new ConnectorError(`Invalid format specifier ' ${messageOf(failure)}' for object of type 'str'`, {
+    errorCode: 'ValueError',
+    httpStatus: 500,
+  });
 }
 
 serve({
