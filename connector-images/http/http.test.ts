@@ -51,9 +51,7 @@ const routes: Readonly<Record<string, (request: IncomingMessage, response: Serve
   },
   '/loop': (_, response) => redirect(response, 302, '/loop'),
   '/flaky': (request, response) => {
-    const count = (calls.get(request.url ?? '') ?? 0) + 1;
-    calls.set(request.url ?? '', count);
-    answer(response, count === 1 ? 503 : 200, JSON.stringify({ count }));
+    answer(response, calls.get(request.url ?? '') === 1 ? 503 : 200, '{}');
   },
   '/cookie': (_, response) => {
     response.setHeader('Set-Cookie', ['a=1; Path=/', 'b=2; HttpOnly']);
@@ -81,6 +79,7 @@ const upstream: RequestListener = (request, response) => {
   request.on('end', () => {
     const { pathname, searchParams } = new URL(request.url ?? '', 'http://x');
     const [, status] = /^\/redirect\/(\d+)$/.exec(pathname) ?? [];
+    calls.set(request.url ?? '', (calls.get(request.url ?? '') ?? 0) + 1);
     if (status !== undefined) redirect(response, Number(status), searchParams.get('to') ?? '/echo?redirected');
     else if (pathname.startsWith('/status/')) answer(response, Number(pathname.slice(8)), '{"no": 1}');
     else (routes[pathname] ?? routes['/echo'])?.(request, response, body);
@@ -336,6 +335,12 @@ describe('redirects', () => {
       error_code: 'TooManyRedirects',
       message: 'Received Error: Exceeded 30 redirects.. Raw http_response was: None',
     });
+  });
+
+  it.each([301, 302, 303, 307, 308])('takes %i with an empty Location for an answer', async (status) => {
+    const path = `/redirect/${status}?to=`;
+    expect((await run('PostRequestV2', { url: base + path })).command_response.http_status).toBe(status);
+    expect(calls.get(path)).toBe(1);
   });
 
   it('does not leave http', async () => {
