@@ -38,8 +38,7 @@ export async function send(request: ClientRequest): Promise<HttpResponse> {
       ...(body === undefined ? {} : { body }),
     });
     const location = response.headers['location'];
-    // An empty one is none, as to requests.
-    if (!request.follow || location === undefined || location === '' || !redirectStatuses.has(response.status)) return response;
+    if (!request.follow || location === undefined || !redirectStatuses.has(response.status)) return response;
     if (count >= redirectsMax) throw new RequestError('TooManyRedirects', `Exceeded ${redirectsMax} redirects.`);
     remember(response, url, cookies);
     const next = resolveLocation(location, url);

@@ -7,9 +7,9 @@ import { RequestError } from './errors.ts';
 import type { HttpResponse, Limits } from './exchange.ts';
 import { headersOf } from './headers.ts';
 import { isFalsy, kindOf, pythonText, queryOf } from './params.ts';
-import { quote, reformat } from './python-json.ts';
+import { reformat } from './python-json.ts';
 import { textOf } from './text.ts';
-import { type XmlValue, xmlToDict } from './xml.ts';
+import { xmlToJson } from './xml.ts';
 
 const version = '1.0.0';
 const attemptPauseMs = 1_000;
@@ -163,7 +163,7 @@ function limitsOf({ config, deadline }: Context): Limits {
   return {
     connectTimeoutMs: setting('connectTimeoutMs', 10_000),
     readTimeoutMs: setting('readTimeoutMs', 300_000),
-    responseBytesMax: setting('responseBytesMax', 16 * 1024 * 1024),
+    responseBytesMax: setting('responseBytesMax', 4 * 1024 * 1024),
     endsAt: deadline - answerMarginMs,
   };
 }
@@ -183,7 +183,7 @@ function contentOf(response: HttpResponse, error: SpiffError | null): { readonly
   const text = responseText(response);
   try {
     if (type.includes('application/json')) return { body: new JsonText(reformat(text)), error };
-    if (type.includes('application/xml') || type.includes('text/xml')) return { body: new JsonText(xmlText(xmlToDict(text))), error };
+    if (type.includes('application/xml') || type.includes('text/xml')) return { body: new JsonText(xmlToJson(text)), error };
   } catch (failure) {
     return { body: rawResponse(text), error: errorOf(failure, response) };
   }
@@ -192,13 +192,6 @@ function contentOf(response: HttpResponse, error: SpiffError | null): { readonly
 
 function rawResponse(text: string): unknown {
   return { raw_response: text };
-}
-
-function xmlText(value: XmlValue): string {
-  if (value === null) return 'null';
-  if (typeof value === 'string') return quote(value);
-  if (Array.isArray(value)) return `[${value.map(xmlText).join(', ')}]`;
-  return `{${[...value].map(([name, item]) => `${quote(name)}: ${xmlText(item)}`).join(', ')}}`;
 }
 
 function errorOf(failure: unknown, response?: HttpResponse): SpiffError {

@@ -3,16 +3,16 @@
  * names and the order of names stay as written, because nothing is turned into values on the way.
  */
 
+import { AsciiText } from './ascii-text.ts';
+import { charactersOf, placeOf } from './text.ts';
+
 /** Named after Python's exception; the name is what process models catch. */
 export class JSONDecodeError extends Error {
   override readonly name = 'JSONDecodeError';
 
   constructor(message: string, text: string, at: number) {
-    const before = text.slice(0, at);
-    const lineStart = before.lastIndexOf('\n') + 1;
-    const characters = (part: string) => [...part].length;
-    const line = before.split('\n').length;
-    super(`${message}: line ${line} column ${characters(before.slice(lineStart)) + 1} (char ${characters(before)})`);
+    const { line, lineStart } = placeOf(text, at);
+    super(`${message}: line ${line} column ${charactersOf(text, lineStart, at) + 1} (char ${charactersOf(text, 0, at)})`);
   }
 }
 
@@ -31,14 +31,34 @@ export function reformat(text: string): string {
   scanner.value(0);
   scanner.space();
   if (scanner.at < text.length) throw new JSONDecodeError('Extra data', text, scanner.at);
-  return scanner.out.join('');
+  return scanner.out.toString();
 }
 
 /** A string as Python's `json.dumps` writes it. */
 export function quote(value: string): string {
-  return JSON.stringify(value).replace(/[\x7f-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  const json = JSON.stringify(value);
+  return /[\x7f-\uffff]/.test(json) ? asciiOf(json) : json;
 }
 
+/** With an escape for each unit beyond ASCII: written as bytes, since a string for each would take fifty of them. */
+function asciiOf(json: string): string {
+  let length = json.length;
+  for (let at = 0; at < json.length; at += 1) if (json.charCodeAt(at) >= 0x7f) length += 5;
+  const bytes = Buffer.allocUnsafe(length);
+  let end = 0;
+  for (let at = 0; at < json.length; at += 1) {
+    const unit = json.charCodeAt(at);
+    if (unit < 0x7f) bytes[end++] = unit;
+    else {
+      bytes[end++] = 0x5c; // \
+      bytes[end++] = 0x75; // u
+      for (let shift = 12; shift >= 0; shift -= 4) bytes[end++] = hexDigits.charCodeAt((unit >> shift) & 0xf);
+    }
+  }
+  return bytes.toString('latin1');
+}
+
+const hexDigits = '0123456789abcdef';
 const numberPattern = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?/y;
 const constantPattern = /NaN|-?Infinity/y;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids exactly these
@@ -47,7 +67,7 @@ const words = ['true', 'false', 'null'];
 
 class Scanner {
   readonly #text: string;
-  readonly out: string[] = [];
+  readonly out = new AsciiText();
   at = 0;
 
   constructor(text: string) {
@@ -81,7 +101,7 @@ class Scanner {
       // Python reads these; no JSON result can carry them.
       this.#fail(constant === undefined ? 'Expecting value' : `Expecting value, found ${constant}`);
     }
-    this.out.push(word);
+    this.out.add(word);
     this.at += word.length;
   }
 
@@ -91,7 +111,7 @@ class Scanner {
         `maximum recursion depth exceeded while decoding a JSON ${opening === '{' ? 'object' : 'array'} from a unicode string`,
       );
     const closing = opening === '{' ? '}' : ']';
-    this.out.push(opening);
+    this.out.add(opening);
     this.at += 1;
     this.space();
     for (let first = true; first || this.#text[this.at] !== closing; first = false) {
@@ -101,13 +121,13 @@ class Scanner {
       this.value(depth);
       this.space();
     }
-    this.out.push(closing);
+    this.out.add(closing);
     this.at += 1;
   }
 
   #comma(): void {
     if (this.#text[this.at] !== ',') this.#fail("Expecting ',' delimiter");
-    this.out.push(', ');
+    this.out.add(', ');
     this.at += 1;
     this.space();
   }
@@ -117,7 +137,7 @@ class Scanner {
     this.#string();
     this.space();
     if (this.#text[this.at] !== ':') this.#fail("Expecting ':' delimiter");
-    this.out.push(': ');
+    this.out.add(': ');
     this.at += 1;
     this.space();
   }
@@ -135,7 +155,7 @@ class Scanner {
     }
     this.at += 1;
     const source = this.#text.slice(begin, this.at);
-    this.out.push(/^[ -[\]-~]*$/.test(source) ? source : quote(JSON.parse(source) as string));
+    this.out.add(/^[ -[\]-~]*$/.test(source) ? source : quote(JSON.parse(source) as string));
   }
 
   #escape(begin: number): void {

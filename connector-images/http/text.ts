@@ -35,3 +35,24 @@ function guess(bytes: Buffer): string {
     return 'windows-1252';
   }
 }
+
+/** The line, counted from 1, and where it begins. */
+export function placeOf(text: string, at: number): { readonly line: number; readonly lineStart: number } {
+  let line = 1;
+  let lineStart = 0;
+  for (let end = text.indexOf('\n'); end !== -1 && end < at; end = text.indexOf('\n', lineStart)) {
+    line += 1;
+    lineStart = end + 1;
+  }
+  return { line, lineStart };
+}
+
+/** Characters as Python counts them: a pair of surrogates is one. */
+export function charactersOf(text: string, from: number, to: number): number {
+  let count = 0;
+  for (let at = from; at < to; at += 1) {
+    if ((text.codePointAt(at) as number) > 0xffff && at + 1 < to) at += 1;
+    count += 1;
+  }
+  return count;
+}

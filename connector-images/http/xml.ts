@@ -1,8 +1,11 @@
 /**
- * XML in the form of Python's xmltodict: attributes as `@name`, repeated elements as lists, text beside attributes or children as
+ * XML as JSON in the form of Python's xmltodict: attributes as `@name`, repeated elements as lists, text beside attributes or children as
  * `#text`, an empty element as null, prefixes kept. Names keep their order. Entities that a document declares are refused.
- * Bounds: 900 levels.
+ * Bounds: 900 levels. Only open elements are objects, since one for each element would take fifty times the bytes of the document.
  */
+import { AsciiText } from './ascii-text.ts';
+import { quote } from './python-json.ts';
+import { placeOf } from './text.ts';
 
 export class ExpatError extends Error {
   override readonly name = 'ExpatError';
@@ -11,9 +14,6 @@ export class ExpatError extends Error {
 export class ValueError extends Error {
   override readonly name = 'ValueError';
 }
-
-/** A map, since an object would put names such as "10" first and give `__proto__` a meaning. */
-export type XmlValue = null | string | XmlValue[] | Map<string, XmlValue>;
 
 const depthMax = 900;
 const named = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" } as const;
@@ -43,12 +43,15 @@ const closings: ReadonlyMap<string, string> = new Map([
 
 interface Open {
   readonly name: string;
-  item: Map<string, XmlValue> | null;
+  members: Map<string, Member> | null;
   text: string;
 }
 
-/** Throws ExpatError (not well-formed) or ValueError (declared entities). */
-export function xmlToDict(given: string): XmlValue {
+/** JSON of the one value of a name, or of several with a comma between them. */
+type Member = string | AsciiText;
+
+/** The document as JSON. Throws ExpatError (not well-formed) or ValueError (declared entities). */
+export function xmlToJson(given: string): string {
   const text = given.replace(/^\ufeff/, '').replace(/\r\n?/g, '\n');
   const document = new Builder(text);
   let at = 0;
@@ -64,16 +67,15 @@ export function xmlToDict(given: string): XmlValue {
 class Builder {
   readonly #text: string;
   readonly #stack: Open[] = [];
-  #root: Map<string, XmlValue> | null = null;
+  #root: string | null = null;
 
   constructor(text: string) {
     this.#text = text;
   }
 
   fault(message: string, at: number): ExpatError {
-    const before = this.#text.slice(0, at);
-    const lineStart = before.lastIndexOf('\n') + 1;
-    return new ExpatError(`${message}: line ${before.split('\n').length}, column ${Buffer.byteLength(before.slice(lineStart))}`);
+    const { line, lineStart } = placeOf(this.#text, at);
+    return new ExpatError(`${message}: line ${line}, column ${Buffer.byteLength(this.#text.slice(lineStart, at))}`);
   }
 
   /** Takes one token and says where the next one begins. */
@@ -87,7 +89,7 @@ class Builder {
     return next;
   }
 
-  end(): XmlValue {
+  end(): string {
     if (this.#stack.length > 0 || this.#root === null) throw this.fault('no element found', this.#text.length);
     return this.#root;
   }
@@ -95,13 +97,13 @@ class Builder {
   #open(name: string, attributes: string, empty: boolean, at: number): void {
     if (this.#stack.length === 0 && this.#root !== null) throw this.fault('junk after document element', at);
     if (this.#stack.length >= depthMax) throw this.fault('nested too deep', at);
-    let item: Open['item'] = null;
+    let members: Open['members'] = null;
     for (const [, key = '', double, single] of attributes.matchAll(attributePattern)) {
-      item ??= new Map();
-      if (item.has(`@${key}`)) throw this.fault('duplicate attribute', at);
-      item.set(`@${key}`, this.#expand((double ?? single ?? '').replace(/[\t\n]/g, ' '), at));
+      members ??= new Map();
+      if (members.has(`@${key}`)) throw this.fault('duplicate attribute', at);
+      add(members, `@${key}`, quote(this.#expand((double ?? single ?? '').replace(/[\t\n]/g, ' '), at)));
     }
-    this.#stack.push({ name, item, text: '' });
+    this.#stack.push({ name, members, text: '' });
     if (empty) this.#close(name, at);
   }
 
@@ -109,13 +111,13 @@ class Builder {
     const element = this.#stack.pop();
     if (element?.name !== name) throw this.fault('mismatched tag', at + 2);
     const text = element.text.trim();
-    if (element.item !== null && text !== '') push(element.item, '#text', text);
-    const value = element.item ?? (text === '' ? null : text);
+    if (element.members !== null && text !== '') add(element.members, '#text', quote(text));
+    const value = element.members !== null ? objectOf(element.members) : text === '' ? 'null' : quote(text);
     const parent = this.#stack.at(-1);
-    if (parent === undefined) this.#root = new Map([[name, value]]);
+    if (parent === undefined) this.#root = `{${quote(name)}: ${value}}`;
     else {
-      parent.item ??= new Map();
-      push(parent.item, name, value);
+      parent.members ??= new Map();
+      add(parent.members, name, value);
     }
   }
 
@@ -162,9 +164,19 @@ class Builder {
   }
 }
 
-function push(item: Map<string, XmlValue>, key: string, value: XmlValue): void {
-  const known = item.get(key);
-  if (!item.has(key)) item.set(key, value);
-  else if (Array.isArray(known)) known.push(value);
-  else item.set(key, [known ?? null, value]);
+function add(members: Map<string, Member>, name: string, value: string): void {
+  const known = members.get(name);
+  if (known === undefined) members.set(name, value);
+  else if (typeof known === 'string') members.set(name, new AsciiText().add(known).add(', ').add(value));
+  else known.add(', ').add(value);
+}
+
+function objectOf(members: ReadonlyMap<string, Member>): string {
+  const text = new AsciiText();
+  let separator = '{';
+  for (const [name, member] of members) {
+    text.add(`${separator}${quote(name)}: ${typeof member === 'string' ? member : `[${member}]`}`);
+    separator = ', ';
+  }
+  return text.add('}').toString();
 }

@@ -1,0 +1,27 @@
+/**
+ * ASCII text put together from many small pieces. A list of them, or a string that V8 keeps as a tree of them, takes tens of bytes for
+ * each piece, which may be one character; here what has been collected is packed from time to time.
+ */
+export class AsciiText {
+  static readonly #blockLength = 64 * 1024;
+  #blocks: Buffer[] | undefined;
+  #held = '';
+
+  add(piece: string): this {
+    this.#held += piece;
+    if (this.#held.length >= AsciiText.#blockLength) this.#pack();
+    return this;
+  }
+
+  toString(): string {
+    if (this.#blocks === undefined) return this.#held;
+    return Buffer.concat(this.#pack()).toString('latin1');
+  }
+
+  #pack(): Buffer[] {
+    this.#blocks ??= [];
+    this.#blocks.push(Buffer.from(this.#held, 'latin1'));
+    this.#held = '';
+    return this.#blocks;
+  }
+}
