@@ -2,8 +2,7 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import { request as httpsRequest } from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
-import { promisify } from 'node:util';
-import { brotliDecompress, gunzip, inflate, inflateRaw } from 'node:zlib';
+import { decoders } from './decompress.ts';
 import { RequestError } from './errors.ts';
 import { type Environment, proxyAuthorization, proxyFor } from './proxy.ts';
 import type { PreparedUrl } from './url.ts';
@@ -173,24 +172,16 @@ function tooLarge({ responseBytesMax }: Limits): RequestError {
   );
 }
 
-const decoders: Readonly<Record<string, readonly ((bytes: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>)[]>> = {
-  gzip: [promisify(gunzip)],
-  'x-gzip': [promisify(gunzip)],
-  // Servers send either kind under this name.
-  deflate: [promisify(inflate), promisify(inflateRaw)],
-  br: [promisify(brotliDecompress)],
-};
-
 async function decompress(bytes: Buffer, encoding: string, limits: Limits): Promise<Buffer> {
   const [next, ...rest] = encoding
     .split(',')
     .map((part) => part.trim().toLowerCase())
     .reverse();
-  const steps = Object.hasOwn(decoders, next ?? '') ? decoders[next ?? ''] : undefined;
+  const steps = decoders.get(next ?? '');
   if (steps === undefined || bytes.length === 0) return bytes;
   for (const step of steps) {
     try {
-      const plain = await step(bytes, { maxOutputLength: limits.responseBytesMax });
+      const plain = await step(bytes, limits.responseBytesMax);
       return await decompress(plain, rest.reverse().join(','), limits);
     } catch (error) {
       if (error instanceof RequestError) throw error;

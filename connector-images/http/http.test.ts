@@ -30,6 +30,11 @@ const routes: Readonly<Record<string, (request: IncomingMessage, response: Serve
   '/gzip': (_, response) => answer(response, 200, gzipSync('{"z": 1}'), { 'Content-Encoding': 'gzip' }),
   '/deflate': (_, response) => answer(response, 200, deflateSync('{"z": 2}'), { 'Content-Encoding': 'deflate' }),
   '/rawdeflate': (_, response) => answer(response, 200, deflateRawSync('{"z": 3}'), { 'Content-Encoding': 'deflate' }),
+  '/cutgzip': (_, response) => answer(response, 200, gzipSync('{"z": 4}').subarray(0, -6), { 'Content-Encoding': 'gzip' }),
+  '/cutdeflate': (_, response) => answer(response, 200, deflateSync('{"z": 5}').subarray(0, -3), { 'Content-Encoding': 'deflate' }),
+  '/members': (_, response) =>
+    answer(response, 200, Buffer.concat([gzipSync('{"z":'), gzipSync(' 6}'), Buffer.from('garbage')]), { 'Content-Encoding': 'gzip' }),
+  '/brokengzip': (_, response) => answer(response, 200, gzipSync('{"z": 7}').fill(7, 12, 20), { 'Content-Encoding': 'gzip' }),
   '/badgzip': (_, response) => answer(response, 200, 'not gzip', { 'Content-Encoding': 'gzip' }),
   '/gzipbomb': (_, response) => answer(response, 200, gzipSync(Buffer.alloc(64 << 20)), { 'Content-Encoding': 'gzip' }),
   '/large': (_, response) => answer(response, 200, Buffer.alloc(2 << 20, 'x'), { 'Content-Type': 'text/plain' }),
@@ -252,6 +257,9 @@ describe('responses', () => {
     ['/gzip', { z: 1 }],
     ['/deflate', { z: 2 }],
     ['/rawdeflate', { z: 3 }],
+    ['/cutgzip', { z: 4 }],
+    ['/cutdeflate', { z: 5 }],
+    ['/members', { z: 6 }],
   ])('reads %s', async (path, body) => {
     expect(await get(path)).toMatchObject({ command_response: { body, http_status: 200, mimetype: 'application/json' }, error: null });
   });
@@ -268,6 +276,7 @@ describe('responses', () => {
 
   it.each([
     ['/badgzip', 'ContentDecodingError'],
+    ['/brokengzip', 'ContentDecodingError'],
     ['/cut', 'ChunkedEncodingError'],
     ['/hangup', 'ConnectionError'],
     ['/large', 'ResponseTooLarge'],
