@@ -7,6 +7,7 @@ bulkhead_awk="$(dirname "$0")/json.awk"
 # json_get POINTER...: a JSON document on stdin -> the text of each value on a line of its own; an empty line where there is none.
 json_get() { LC_ALL=C awk -v mode=get -f "$bulkhead_awk" "$@"; }
 
-# json_decode: a JSON string on stdin -> its text. json_encode: any text on stdin -> a JSON string.
+# json_decode: a JSON string on stdin -> its text. json_encode: any text on stdin -> a JSON string,
+# without the text's last line break, as `$(…)` would have it.
 json_decode() { LC_ALL=C awk -v mode=decode -f "$bulkhead_awk"; }
 json_encode() { LC_ALL=C awk -v mode=encode -f "$bulkhead_awk"; }

@@ -128,4 +128,21 @@ describe.each(awks.map((awk) => [awk.join(' '), awk] as const))('json.awk under 
     // Quadratic work would take 64 times as long; 8 is linear, and a loaded machine may double or triple it.
     expect(time(large)).toBeLessThan(Math.max(time(small), 20) * 32);
   }, 60_000);
+
+  it.each(['a\t', '\u0001\u007f', 'a\n', '\n', '\\"', 'ü\r'])(
+    'encodes and decodes much of %j at once',
+    (unit) => {
+      // Copying all that is there for each character took minutes.
+      const text = `${unit.repeat(200_000)}.`;
+      expect(JSON.parse(run(awk, 'encode', text))).toBe(text);
+      expect(run(awk, 'decode', JSON.stringify(text))).toBe(text);
+      expect(run(awk, 'get', `{"a":${'\n'.repeat(200_000)}1}`, ['/a'])).toBe('1\n');
+    },
+    60_000,
+  );
+
+  it('leaves off the last line break of what it encodes', () => {
+    const encodings = ['', '\n', 'a', 'a\n', 'a\n\n'].map((text) => run(awk, 'encode', text));
+    expect(encodings).toEqual(['""', '""', '"a"', '"a"', '"a\\n"']);
+  });
 });

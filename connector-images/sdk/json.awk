@@ -3,29 +3,30 @@
 #   awk -v mode=get -f json.awk /input/name /input/list/0   JSON on stdin -> one line for each pointer (RFC 6901): the value's own text,
 #                                                     or an empty line where there is none. Of members with one name the last counts.
 #   awk -v mode=decode -f json.awk    a JSON string on stdin -> its text, without a line break at the end
-#   awk -v mode=encode -f json.awk    any text on stdin -> a JSON string
+#   awk -v mode=encode -f json.awk    any text on stdin -> a JSON string, without the text's last line break
 #
 # Time is linear in the input: it is split at its quotes, and every value is cut out once, by position. The input must be valid JSON
 # (the proxy checked it).
 
-BEGIN {
-  for (i = 1; i < 256; i++) byte[sprintf("%c", i)] = i
-  if (mode == "get") readPointers()
-}
+BEGIN { if (mode == "get") readPointers() }
 
+mode == "encode" { printf "%s%s", NR == 1 ? "\"" : "\\n", encoded($0); next }
 { line[NR] = $0 }
 
+# A line break between tokens is as good as a space; within a JSON string there is none.
 END {
-  if (mode == "get") { text = joined(" "); scan(); for (i = 1; i <= wantedCount; i++) print value[wanted[i]] }
-  else if (mode == "decode") printf "%s", decoded(joined(" "))
-  else printf "%s", encoded(joined("\n"))
+  if (mode == "get") { text = joined(line, NR, " "); scan(); for (i = 1; i <= wantedCount; i++) print value[wanted[i]] }
+  else if (mode == "decode") printf "%s", decoded(joined(line, NR, " "))
+  else printf "%s", NR == 0 ? "\"\"" : "\""
 }
 
-# A line break between tokens is as good as a space; within a JSON string there is none.
-function joined(separator,    all, i) {
-  all = line[1]
-  for (i = 2; i <= NR; i++) all = all separator line[i]
-  return all
+# Two by two, until one is left: to append them one by one would copy all that is there each time.
+function joined(part, count, separator,    i, kept) {
+  for (; count > 1; count = kept) {
+    kept = 0
+    for (i = 1; i <= count; i += 2) part[++kept] = i < count ? part[i] separator part[i + 1] : part[i]
+  }
+  return part[1]
 }
 
 function readPointers(    i, count, step, path, j) {
@@ -127,25 +128,25 @@ function escaped(name) {
   return name
 }
 
-function decoded(json,    count, part, i, c, all) {
+function decoded(json,    count, part, i, c) {
   json = substr(json, 2, length(json) - 2)
   if (index(json, "\\") == 0) return json
   count = split(json, part, "\\")
-  all = part[1]
   for (i = 2; i <= count; i++) {
     c = substr(part[i], 1, 1)
     # Two backslashes in a row: an empty part, and the next one is plain text.
-    if (c == "") { i++; all = all "\\" part[i] }
+    if (c == "") { part[i] = "\\"; i++ }
     else if (c == "u") {
       code = hex(substr(part[i], 2, 4))
       if (code >= 55296 && code < 56320 && part[i] ~ /^u....$/ && part[i + 1] ~ /^u[dD][c-fC-F]/) {
+        part[i] = ""
         i++
         code = 65536 + (code - 55296) * 1024 + hex(substr(part[i], 2, 4)) - 56320
       }
-      all = all utf8(code) substr(part[i], 6)
-    } else all = all (c == "n" ? "\n" : c == "t" ? "\t" : c == "r" ? "\r" : c == "b" ? "\b" : c == "f" ? "\f" : c) substr(part[i], 2)
+      part[i] = utf8(code) substr(part[i], 6)
+    } else part[i] = (c == "n" ? "\n" : c == "t" ? "\t" : c == "r" ? "\r" : c == "b" ? "\b" : c == "f" ? "\f" : c) substr(part[i], 2)
   }
-  return all
+  return joined(part, count, "")
 }
 
 function hex(digits,    i, n) {
@@ -163,16 +164,16 @@ function utf8(code) {
   return sprintf("%c%c%c%c", 240 + int(code / 262144), 128 + int(code / 4096) % 64, 128 + int(code / 64) % 64, 128 + code % 64)
 }
 
-function encoded(s,    i, c, all, control) {
+# One line: each `gsub` goes over it once.
+function encoded(s,    i, c) {
   gsub(/\\/, "\\\\\\\\", s)
   gsub(/"/, "\\\"", s)
-  gsub(/\n/, "\\n", s)
-  if (s !~ /[\001-\037\177]/) return "\"" s "\""
-  all = ""
-  for (i = 1; i <= length(s); i++) {
-    c = substr(s, i, 1)
-    control = byte[c]
-    all = all (control < 32 || control == 127 ? sprintf("\\u%04x", control) : c)
+  gsub(/\t/, "\\t", s)
+  gsub(/\r/, "\\r", s)
+  if (s !~ /[\001-\037\177]/) return s
+  for (i = 1; i < 128; i = i == 31 ? 127 : i + 1) {
+    c = sprintf("%c", i)
+    if (index(s, c)) gsub(c, sprintf("\\u%04x", i), s)
   }
-  return "\"" all "\""
+  return s
 }
