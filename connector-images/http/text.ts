@@ -3,7 +3,15 @@ export function textOf(bytes: Buffer, contentType: string): string {
   if (bytes.length === 0) return '';
   const charset = charsetOf(contentType) ?? guess(bytes);
   if (/^(?:iso-8859-1|iso8859-1|latin-?1|l1|iso_8859-1)$/i.test(charset)) return bytes.toString('latin1');
+  // Python's names for text that a byte order mark may begin; to all others it is a character.
+  if (/^u(?:tf)?[-_]?16$/i.test(charset))
+    return decode(bytes, startsWith(bytes, 0xfe, 0xff) ? 'utf-16be' : 'utf-16le', 'without-mark') ?? '';
+  if (/^utf[-_]8[-_]sig$/i.test(charset)) return decode(bytes, 'utf-8', 'without-mark') ?? '';
   return decode(bytes, charset) ?? decode(bytes, 'utf-8') ?? '';
+}
+
+function startsWith(bytes: Buffer, ...mark: readonly number[]): boolean {
+  return mark.every((byte, index) => bytes[index] === byte);
 }
 
 function charsetOf(contentType: string): string | undefined {
@@ -16,9 +24,9 @@ function charsetOf(contentType: string): string | undefined {
   return type.toLowerCase().includes('application/json') ? 'utf-8' : undefined;
 }
 
-function decode(bytes: Buffer, charset: string): string | undefined {
+function decode(bytes: Buffer, charset: string, mark?: 'without-mark'): string | undefined {
   try {
-    return new TextDecoder(charset, { ignoreBOM: true }).decode(bytes);
+    return new TextDecoder(charset, { ignoreBOM: mark === undefined }).decode(bytes);
   } catch {
     return undefined; // no such charset
   }
@@ -26,8 +34,8 @@ function decode(bytes: Buffer, charset: string): string | undefined {
 
 /** requests guesses by statistics; a byte order mark, else UTF-8 where the bytes are UTF-8, else Western European covers what is met. */
 function guess(bytes: Buffer): string {
-  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le';
-  if (bytes[0] === 0xfe && bytes[1] === 0xff) return 'utf-16be';
+  if (startsWith(bytes, 0xff, 0xfe) || startsWith(bytes, 0xfe, 0xff)) return 'utf-16';
+  if (startsWith(bytes, 0xef, 0xbb, 0xbf)) return 'utf-8-sig';
   try {
     new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     return 'utf-8';

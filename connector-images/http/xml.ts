@@ -30,6 +30,9 @@ const tokenPattern = new RegExp(
   ].join('|'),
   'y',
 );
+// biome-ignore lint/suspicious/noControlCharactersInRegex: no document may contain these
+const invalidPattern = /[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/;
+const invalidToken = 'not well-formed (invalid token)';
 const attributePattern = new RegExp(`(${nameCharacters})\\s*=\\s*(?:"([^"]*)"|'([^']*)')`, 'g');
 
 // What has a meaning in a document type declaration, and what ends the parts in which nothing else has one.
@@ -54,11 +57,13 @@ type Member = string | AsciiText;
 export function xmlToJson(given: string): string {
   const text = given.replace(/^\ufeff/, '').replace(/\r\n?/g, '\n');
   const document = new Builder(text);
+  const invalidAt = text.search(invalidPattern);
   let at = 0;
   while (at < text.length) {
     tokenPattern.lastIndex = at;
     const found = tokenPattern.exec(text);
-    if (found?.groups === undefined) throw document.fault('not well-formed (invalid token)', at);
+    if (invalidAt !== -1 && tokenPattern.lastIndex > invalidAt) throw document.fault(invalidToken, invalidAt);
+    if (found?.groups === undefined) throw document.fault(invalidToken, at);
     at = document.take(found.groups, at, tokenPattern.lastIndex);
   }
   return document.end();
@@ -83,7 +88,7 @@ class Builder {
     if (token['open'] !== undefined) this.#open(token['open'], token['attributes'] ?? '', token['empty'] === '/', at);
     else if (token['close'] !== undefined) this.#close(token['close'], at);
     else if (token['cdata'] !== undefined) this.#characters(token['cdata'], at);
-    else if (token['text'] !== undefined) this.#characters(this.#expand(token['text'], at), at);
+    else if (token['text'] !== undefined) this.#characters(this.#expand(this.#plain(token['text'], at), at), at);
     else if (token['doctype'] !== undefined) return this.#doctype(at);
     else if (/^xml\s/i.test(token['instruction'] ?? '') && at > 0) throw this.fault('XML or text declaration not at start of entity', at);
     return next;
@@ -127,14 +132,21 @@ class Builder {
     else if (text.trim() !== '') throw this.fault(this.#root === null ? 'syntax error' : 'junk after document element', at);
   }
 
+  #plain(text: string, at: number): string {
+    const end = text.indexOf(']]>');
+    if (end !== -1 && this.#stack.length > 0) throw this.fault(invalidToken, at + end + 2);
+    return text;
+  }
+
   #expand(text: string, at: number): string {
     if (!text.includes('&')) return text;
     return text.replace(/&(?:#x([0-9a-fA-F]+)|#([0-9]+)|([^;&\s]*))(;?)/g, (_, hex, decimal, name, semicolon) => {
-      if (semicolon === '') throw this.fault('not well-formed (invalid token)', at);
+      if (semicolon === '') throw this.fault(invalidToken, at);
       if (name !== undefined) return named[name as keyof typeof named] ?? this.#undefinedEntity(at);
       const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16);
-      if (code === 0 || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) throw this.fault('reference to invalid character number', at);
-      return String.fromCodePoint(code);
+      const character = code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? '\0' : String.fromCodePoint(code);
+      if (invalidPattern.test(character)) throw this.fault('reference to invalid character number', at);
+      return character;
     });
   }
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { JsonText } from '../bulkhead.ts';
 import { queryOf } from '../params.ts';
 import { reformat } from '../python-json.ts';
+import { textOf } from '../text.ts';
 import { prepareUrl } from '../url.ts';
 import { xmlToJson } from '../xml.ts';
 
@@ -63,6 +64,36 @@ describe('beyond Python', () => {
   it('refuses nesting without end, by name, in JSON and in XML', () => {
     expect(outcome(() => reformat('['.repeat(100_000)))).toMatchObject({ error: ['RecursionError', expect.any(String)] });
     expect(outcome(() => xmlToJson('<a>'.repeat(100_000)))).toMatchObject({ error: ['ExpatError', expect.any(String)] });
+  });
+
+  it.each([
+    ['<a>\n\x01</a>', 'line 2, column 0'],
+    ['<a><![CDATA[\x1f]]></a>', 'line 1, column 12'],
+    ['<a b="\f"/>', 'line 1, column 6'],
+    ['<a>\uffff</a>', 'line 1, column 3'],
+    ['<a>x]]>y</a>', 'line 1, column 6'],
+  ])('refuses %j, as expat does', (text, place) => {
+    expect(outcome(() => xmlToJson(text))).toEqual({ error: ['ExpatError', `not well-formed (invalid token): ${place}`] });
+  });
+
+  it('refuses references to characters that no document may contain', () => {
+    for (const reference of ['&#1;', '&#xFFFE;', '&#xd800;', '&#x110000;']) {
+      const message = 'reference to invalid character number: line 1, column 3';
+      expect(outcome(() => xmlToJson(`<a>${reference}</a>`))).toEqual({ error: ['ExpatError', message] });
+    }
+    expect(outcome(() => xmlToJson('<a b="]]>">]]&gt;&#9;\x7f</a>'))).toEqual({ value: '{"a": {"@b": "]]>", "#text": "]]>\\t\\u007f"}}' });
+  });
+
+  it.each([
+    [Buffer.from('\ufeffé', 'utf16le'), 'a/b; charset=utf-16', 'é'],
+    [Buffer.from('\ufeffé', 'utf16le').swap16(), 'a/b; charset=UTF16', 'é'],
+    [Buffer.from('é', 'utf16le'), 'a/b; charset=utf-16', 'é'],
+    [Buffer.from('\ufeffé', 'utf16le'), 'a/b; charset=utf-16le', '\ufeffé'],
+    [Buffer.from('\ufeffé'), 'a/b; charset=utf-8-sig', 'é'],
+    [Buffer.from('\ufeffé'), 'application/json', '\ufeffé'],
+    [Buffer.from('\ufeffé'), 'a/b', 'é'],
+  ])('reads %j as %s', (bytes, type, text) => {
+    expect(textOf(bytes, type)).toBe(text);
   });
 
   it('finds the end of a declaration behind what is quoted or a comment', () => {
