@@ -1,6 +1,6 @@
 import { RequestError } from './errors.ts';
 import { exchange, type HttpResponse, type Limits } from './exchange.ts';
-import { type HeaderList, Headers } from './headers.ts';
+import { type GivenHeaders, Headers } from './headers.ts';
 import type { Environment } from './proxy.ts';
 import { type PreparedUrl, prepareUrl } from './url.ts';
 
@@ -8,7 +8,7 @@ export interface ClientRequest {
   readonly method: string;
   readonly url: string;
   readonly query: string;
-  readonly headers: HeaderList;
+  readonly headers: GivenHeaders;
   readonly json?: string;
   readonly auth?: readonly [user: string, password: string];
   readonly follow: boolean;
@@ -42,9 +42,12 @@ export async function send(request: ClientRequest): Promise<HttpResponse> {
     if (count >= redirectsMax) throw new RequestError('TooManyRedirects', `Exceeded ${redirectsMax} redirects.`);
     remember(response, url, cookies);
     const next = resolveLocation(location, url);
+    method = methodAfter(response.status, method);
     if (response.status !== 307 && response.status !== 308) {
       body = undefined;
       for (const name of ['content-length', 'content-type', 'transfer-encoding']) headers.delete(name);
+      // As urllib3 does for the methods that have a body as a rule.
+      if (method === 'POST' || method === 'PUT' || method === 'PATCH') headers.set('Content-Length', '0');
     }
     if (mustForgetAuth(url, next)) {
       headers.delete('authorization');
@@ -56,7 +59,6 @@ export async function send(request: ClientRequest): Promise<HttpResponse> {
       headers.delete('host');
       headers.delete('cookie');
     }
-    method = methodAfter(response.status, method);
     url = next;
   }
 }

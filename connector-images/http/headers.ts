@@ -4,13 +4,15 @@ import { isFalsy, kindOf, pythonText } from './params.ts';
 
 /** Checked names and values in the order given. */
 export type HeaderList = readonly (readonly [name: string, value: string])[];
+/** The same, with null for a header that is not to be sent, whoever would set it. */
+export type GivenHeaders = readonly (readonly [name: string, value: string | null])[];
 
-/** The caller's `headers`, by the rules of requests: null is left out, anything but text is refused. */
-export function headersOf(headers: JsonText | undefined): HeaderList {
+/** The caller's `headers`, by the rules of requests: anything but text and null is refused. */
+export function headersOf(headers: JsonText | undefined): GivenHeaders {
   if (headers === undefined || isFalsy(headers)) return [];
   if (kindOf(headers) !== 'dict') throw new RequestError('AttributeError', `'${kindOf(headers)}' object has no attribute 'items'`);
   const given = headers.entries().map(([name, value]) => [JSON.parse(name) as string, value] as const);
-  return given.filter(([, value]) => kindOf(value) !== 'NoneType').map(([name, value]) => [checkedName(name), checkedValue(name, value)]);
+  return given.map(([name, value]) => (kindOf(value) === 'NoneType' ? [name, null] : [checkedName(name), checkedValue(name, value)]));
 }
 
 const reserved = 'Invalid leading whitespace, reserved character(s), or return character(s) in header';
@@ -43,8 +45,11 @@ export class Headers {
     this.merge(initial);
   }
 
-  merge(list: HeaderList): void {
-    for (const [name, value] of list) this.set(name, value);
+  merge(list: GivenHeaders): void {
+    for (const [name, value] of list) {
+      if (value === null) this.delete(name.toLowerCase());
+      else this.set(name, value);
+    }
   }
 
   set(name: string, value: string): void {

@@ -190,6 +190,11 @@ describe('requests', () => {
     });
   });
 
+  it('leaves out its own header where the caller gives null', async () => {
+    const { headers } = echoed(await get('/echo', { headers: { accept: null, 'X-A': 'b' } }));
+    expect(Object.keys(headers)).toEqual(['host', 'user-agent', 'accept-encoding', 'connection', 'x-a']);
+  });
+
   it('sends data as Python writes JSON, with the caller’s own digits and order', async () => {
     const { body } = echoed(
       await run(
@@ -343,6 +348,16 @@ describe('redirects', () => {
       body,
       url: '/echo?redirected',
     });
+  });
+
+  it.each([
+    ['PutRequestV2', '0'],
+    ['PatchRequestV2', '0'],
+    ['DeleteRequestV2', undefined],
+  ])('%s after 301: tells the length %s', async (command, length) => {
+    const { headers } = echoed(await run(command, { url: `${base}/redirect/301`, data: { a: 1 } }));
+    expect(headers['content-length']).toBe(length);
+    expect(headers).not.toHaveProperty('transfer-encoding');
   });
 
   it('takes credentials to the same host only', async () => {

@@ -129,7 +129,7 @@ function requestOf(command: Command, context: Context): ClientRequest {
         : reformat(data.source);
   const auth = authOf(context);
   const headers = headersOf(text['headers']);
-  const typed = headers.some(([name]) => name.toLowerCase() === 'content-type');
+  const typed = headers.some(([name, value]) => value !== null && name.toLowerCase() === 'content-type');
   return {
     method: command.method,
     url: pythonText(text['url']),
