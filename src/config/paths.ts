@@ -128,8 +128,15 @@ function openedPaths(server: Config['server'], all: readonly ConnectorConfig[]):
   return [
     ...all.flatMap(({ name, readOnlyPaths }) => readOnlyPaths.map((path) => ({ what: `a read-only path of ${name}`, path }))),
     ...(server.audit === undefined ? [] : [{ what: 'the audit log', path: server.audit.folder }]),
+    ...all.flatMap(({ source }) => certificatesOf(source)),
     ...secrets.flatMap((source) => (source.type === 'file' ? [{ what: 'the file of a secret', path: source.file }] : [])),
   ];
+}
+
+/** With its key whoever has it is root on the engine's machine. */
+function certificatesOf(source: ConnectorConfig['source']): readonly OpenedPath[] {
+  const folder = source.type === 'image' && source.engine !== undefined ? new URL(source.engine).searchParams.get('certs') : null;
+  return folder === null ? [] : [{ what: 'the certificates of an engine', path: folder }];
 }
 
 /** Whether `path` is `folder` or below it. */

@@ -362,6 +362,12 @@ describe('loadConfig refuses, with line and repair', () => {
     expect(await faultsOf(text)).toEqual([expect.stringMatching(/connectors\.a\.dataFolder: holds a read-only path of b/)]);
   });
 
+  it('a data folder with the certificates of an engine in it', async () => {
+    const engine = `tcp://10.0.0.1:2376?certs=${join(folder, 'data/inner')}`;
+    const text = `connectors: { a: { path: smtp, dataFolder: data }, b: { image: x, engine: "${engine}" } }`;
+    expect(await faultsOf(text)).toEqual([expect.stringMatching(/connectors\.a\.dataFolder: holds the certificates of an engine/)]);
+  });
+
   it('an empty key, or no origin, from the variables of the reference', async () => {
     expect(await faultsOf(connector(''), { apiKey: '', corsOrigins: 'nonsense' })).toEqual([
       expect.stringMatching(/empty API key from CONNECTOR_PROXY_API_KEY; set it to a key, or unset it/),
