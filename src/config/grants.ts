@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { addressBits, type NetworkRule, type PortRange, type RuleHost } from '../manifest/host-pattern.ts';
 import type { Manifest } from '../manifest/manifest.ts';
-import type { ConnectorConfig, SecretSource } from './config.ts';
+import type { ConnectorConfig } from './config.ts';
+import { sourceText } from './secrets.ts';
 
 /** What a manifest requests against what the config grants; texts of rules and names of secrets. */
 export interface GrantComparison {
@@ -162,18 +163,6 @@ function secretsBeyond(a: Grants['secrets'], b: Grants['secrets']): readonly str
     if (!Object.hasOwn(a, name)) return [`secret: ${name}`];
     return isDeepStrictEqual(a[name], source) ? [] : [`secret: ${name} from ${sourceText(source)}`];
   });
-}
-
-/** Without a command's arguments, which may hold what is to stay unseen. */
-function sourceText(source: SecretSource): string {
-  switch (source.type) {
-    case 'env':
-      return `the variable ${source.env}`;
-    case 'file':
-      return `the file ${source.file}`;
-    case 'command':
-      return `the command ${source.command[0]}`;
-  }
 }
 
 function contextBeyond(a: Grants['context'], b: Grants['context']): readonly string[] {

@@ -27,8 +27,8 @@ export async function readSecret(source: SecretSource, options: ReadSecretOption
   return text;
 }
 
-/** How logs and errors name a source. */
-function sourceText(source: SecretSource): string {
+/** How logs, errors and comparisons name a source. */
+export function sourceText(source: SecretSource): string {
   switch (source.type) {
     case 'env':
       return `the variable ${source.env}`;

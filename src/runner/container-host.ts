@@ -2,10 +2,11 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EgressGateway } from '../egress/gateway.ts';
 import { ProxyError } from '../errors.ts';
+import { withAbort } from '../lib/time-limit.ts';
 import type { Logger } from '../log.ts';
 import { createPipeFolders, type PipeFolders } from './container-pipes.ts';
 import { chooseSeccomp, seccompProfile } from './container-seccomp.ts';
-import { connectEngine, type DockerEngine, type EngineFacts, unlessAborted } from './docker-engine.ts';
+import { connectEngine, type DockerEngine, type EngineFacts } from './docker-engine.ts';
 import type { DockerInstance } from './docker-instance.ts';
 import type { RegistryCredentials } from './image-credentials.ts';
 import type { ImageLock } from './image-lock.ts';
@@ -92,7 +93,7 @@ export function createContainerHost(address: string, options: ContainerHostOptio
       // One import for all who wait; who gives up does not end it for the others.
       image ??= sidecarImage(engine);
       image.catch(forget);
-      return unlessAborted(image, signal);
+      return withAbort(image, signal);
     },
     forgetSidecarImage: forget,
     async reap() {

@@ -4,6 +4,7 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { ProxyError } from '../errors.ts';
+import { withAbort } from '../lib/time-limit.ts';
 
 /**
  * How long the engine may take over one request. Starting a container on a loaded machine takes seconds, and so does Podman's word on what it
@@ -103,22 +104,9 @@ export function connectEngine(address: string, sshAgent?: string): DockerEngine 
     request,
     facts(signal) {
       known ??= read();
-      return signal === undefined ? known : unlessAborted(known, signal);
+      return signal === undefined ? known : withAbort(known, signal);
     },
   };
-}
-
-/** What was asked for, for one of those who wait for it. @throws the signal's reason */
-export async function unlessAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([asked, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }
 
 export function isRefusal(error: unknown): error is EngineRefusal {
