@@ -1,4 +1,4 @@
-import type { Document, LineCounter, Node, Pair } from 'yaml';
+import type { Document, LineCounter, Node, Pair, Scalar } from 'yaml';
 import type { Fault, Source } from './faults.ts';
 import { fullYaml } from './full-yaml.ts';
 import { readPlainYaml } from './plain-yaml.ts';
@@ -52,11 +52,10 @@ function newLineCounter(): LineCounter {
 }
 
 function parse(text: string, lineCounter: LineCounter): Document.Parsed {
-  const { isScalar, parseDocument } = fullYaml();
-  return parseDocument(text, {
+  return fullYaml().parseDocument(text, {
     lineCounter,
-    // By the name that they get: of `1` and "1" the second would replace the first.
-    uniqueKeys: (a, b) => isScalar(a) && isScalar(b) && String(a.value) === String(b.value),
+    // It compares each key with each; `keysAgain` looks each up.
+    uniqueKeys: false,
     schema: 'core',
     customTags: [],
     logLevel: 'error',
@@ -114,17 +113,36 @@ function isBlank(code: number): boolean {
 }
 
 function syntaxFaults(file: string, document: Document.Parsed, lines: LineCounter): readonly Fault[] {
+  const again = { message: 'has this key twice', repair: 'keep one of them' };
+  const repeated = keysAgain(document).map((key) => ({ file, ...positionOf(key, lines), path: '', ...again }));
   // A warning is an unknown tag or directive: what is not understood is not ignored.
-  return [...document.errors, ...document.warnings].map((error) => {
+  const others = [...document.errors, ...document.warnings].map((error) => {
     const { line, col } = lines.linePos(error.pos[0]);
     return { file, line, column: Math.max(1, col), path: '', ...syntaxMessage(error.code) };
   });
+  return [...repeated, ...others].toSorted((a, b) => a.line - b.line || a.column - b.column);
+}
+
+/** Keys whose name their mapping had before. By the name that they get: of `1` and "1" the second would replace the first. */
+function keysAgain(document: Document.Parsed): readonly Scalar[] {
+  const { isScalar, visit } = fullYaml();
+  const found: Scalar[] = [];
+  visit(document, {
+    Map(_, { items }) {
+      const names = new Set<string>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        const name = String(key.value);
+        if (names.has(name)) found.push(key);
+        names.add(name);
+      }
+    },
+  });
+  return found;
 }
 
 function syntaxMessage(code: string): { readonly message: string; readonly repair: string } {
   switch (code) {
-    case 'DUPLICATE_KEY':
-      return { message: 'has this key twice', repair: 'keep one of them' };
     case 'TAG_RESOLVE_FAILED':
       return { message: 'has a tag that is not known here', repair: 'remove the !tag' };
     case 'MULTIPLE_DOCS':

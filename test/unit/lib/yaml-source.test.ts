@@ -86,6 +86,13 @@ describe('readYaml', () => {
     expect(read(text)).toMatchObject({ ok: true, value });
   });
 
+  it('looks each of very many keys up, and compares none with all others', () => {
+    const keys = Array.from({ length: 40_000 }, (_, index) => `"\\x6b${index}": 1`);
+    const text = [...keys, '"\\x6b7": 2', ''].join('\n');
+    const result = readYaml({ file: 'x.yaml', text, bytesMax: 1 << 20, depthMax: 8 });
+    expect(result).toMatchObject({ ok: false, faults: [{ line: 40_001, message: 'has this key twice' }] });
+  });
+
   it('tells several faults of syntax at once', () => {
     expect(faultsOf('a: 1\na: 2\nb: !x 1\n').map(({ line }) => line)).toEqual([2, 3]);
   });
