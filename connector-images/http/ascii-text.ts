@@ -7,10 +7,20 @@ export class AsciiText {
   #blocks: Buffer[] | undefined;
   #held = '';
 
-  add(piece: string): this {
-    this.#held += piece;
+  /** What another one has packed is taken over, not copied: it may come to lie within many, one within the other. */
+  add(piece: string | AsciiText): this {
+    if (typeof piece !== 'string' && piece.#blocks !== undefined) {
+      const blocks = this.#pack();
+      for (const block of piece.#blocks) blocks.push(block);
+    }
+    this.#held += typeof piece === 'string' ? piece : piece.#held;
     if (this.#held.length >= AsciiText.#blockLength) this.#pack();
     return this;
+  }
+
+  /** As a string, which takes less, while it is short. */
+  get value(): string | AsciiText {
+    return this.#blocks === undefined ? this.#held : this;
   }
 
   toString(): string {

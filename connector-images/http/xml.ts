@@ -50,8 +50,10 @@ interface Open {
   text: string;
 }
 
-/** JSON of the one value of a name, or of several with a comma between them. */
-type Member = string | AsciiText;
+/** JSON of one value. */
+type Value = string | AsciiText;
+/** The one value of a name, or several with commas between them. */
+type Member = Value | readonly [AsciiText];
 
 /** The document as JSON. Throws ExpatError (not well-formed) or ValueError (declared entities). */
 export function xmlToJson(given: string): string {
@@ -72,7 +74,7 @@ export function xmlToJson(given: string): string {
 class Builder {
   readonly #text: string;
   readonly #stack: Open[] = [];
-  #root: string | null = null;
+  #root: Value | null = null;
 
   constructor(text: string) {
     this.#text = text;
@@ -96,7 +98,7 @@ class Builder {
 
   end(): string {
     if (this.#stack.length > 0 || this.#root === null) throw this.fault('no element found', this.#text.length);
-    return this.#root;
+    return this.#root.toString();
   }
 
   #open(name: string, attributes: string, empty: boolean, at: number): void {
@@ -119,7 +121,11 @@ class Builder {
     if (element.members !== null && text !== '') add(element.members, '#text', quote(text));
     const value = element.members !== null ? objectOf(element.members) : text === '' ? 'null' : quote(text);
     const parent = this.#stack.at(-1);
-    if (parent === undefined) this.#root = `{${quote(name)}: ${value}}`;
+    if (parent === undefined)
+      this.#root = new AsciiText()
+        .add(`{${quote(name)}: `)
+        .add(value)
+        .add('}');
     else {
       parent.members ??= new Map();
       add(parent.members, name, value);
@@ -176,19 +182,25 @@ class Builder {
   }
 }
 
-function add(members: Map<string, Member>, name: string, value: string): void {
+function add(members: Map<string, Member>, name: string, value: Value): void {
   const known = members.get(name);
   if (known === undefined) members.set(name, value);
-  else if (typeof known === 'string') members.set(name, new AsciiText().add(known).add(', ').add(value));
-  else known.add(', ').add(value);
+  else if (isList(known)) known[0].add(', ').add(value);
+  else members.set(name, [new AsciiText().add(known).add(', ').add(value)]);
 }
 
-function objectOf(members: ReadonlyMap<string, Member>): string {
+function isList(member: Member): member is readonly [AsciiText] {
+  return Array.isArray(member);
+}
+
+function objectOf(members: ReadonlyMap<string, Member>): Value {
   const text = new AsciiText();
   let separator = '{';
   for (const [name, member] of members) {
-    text.add(`${separator}${quote(name)}: ${typeof member === 'string' ? member : `[${member}]`}`);
+    text.add(`${separator}${quote(name)}: `);
+    if (isList(member)) text.add('[').add(member[0]).add(']');
+    else text.add(member);
     separator = ', ';
   }
-  return text.add('}').toString();
+  return text.add('}').value;
 }

@@ -105,6 +105,14 @@ describe('beyond Python', () => {
     });
   });
 
+  it('reads a large text within as many elements as there may be, some of them twice', () => {
+    const [levels, text] = [890, 'x'.repeat(1_000_000)];
+    const nested = `${'<a><b/><b/>'.repeat(levels)}${text}${'</a>'.repeat(levels)}`;
+    const inner = `{"b": [null, null], "#text": "${text}"}`;
+    const expected = `{"a": ${'{"b": [null, null], "a": '.repeat(levels - 1)}${inner}${'}'.repeat(levels)}`;
+    expect(outcome(() => xmlToJson(nested))).toEqual({ value: expected });
+  });
+
   it('reads large and hostile documents in time that grows with their length only', () => {
     const hostile = [
       `<a ${'b="1" '.repeat(200_000)}`,
