@@ -8,16 +8,19 @@ export const series = 'proxies side by side';
 
 export async function cores(scene: Scene): Promise<void> {
   const { world, results, rounds, isQuick } = scene;
-  const connectors = connectorYaml({ name: 'static', folder: world.children.static, workers: oneWorker, more: patient });
+  const connectors = (['static', 'node'] as const)
+    .map((name) => connectorYaml({ name, folder: world.children[name], workers: oneWorker, more: patient }))
+    .join('');
   await using one = await startBulkhead({ world, connectors });
   await using other = await startBulkhead({ world, connectors });
-  const [first, second] = [target('', one, '/v1/do/static/Echo'), target('', other, '/v1/do/static/Echo')] as const;
   const large = world.body('large-cores', records(isQuick ? 1e5 : 1e6));
   const points = [
-    { point: 'small calls, 64 connections', body: smallBody(world), connections: 64 },
-    { point: '1 MB, 4 connections', body: large, connections: 4 },
+    { point: 'small calls, 64 connections', body: smallBody(world), connections: 64, path: '/v1/do/static/Echo' },
+    { point: 'small calls of a Node child, 16 connections', body: smallBody(world), connections: 16, path: '/v1/do/node/CombineStrings' },
+    { point: '1 MB, 4 connections', body: large, connections: 4, path: '/v1/do/static/Echo' },
   ];
-  for (const { point, body, connections } of points) {
+  for (const { point, body, connections, path } of points) {
+    const [first, second] = [target('', one, path), target('', other, path)] as const;
     const aim = { body, connections: connections / 2 };
     const contenders = [
       halves(scene, 'bulkhead, one process', [first, first], aim),

@@ -1,6 +1,7 @@
 /** Small calls: the bare limit, Bulkhead with three children, and what users would pick instead. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { type Contender, compare } from '../harness/compare.ts';
@@ -24,6 +25,7 @@ const namesOfGoals: Readonly<Record<number, readonly string[]>> = {
   16: [
     ...['hono echo', 'bulkhead, static child', 'bulkhead, Python child', 'bulkhead, Node child', 'MCP SDK client and server'],
     ...['bare server, static child', 'bare server, Python child', 'bare server, Node child'],
+    ...['dutiful server, Python child', 'dutiful server, Node child'],
     ...['Flask under gunicorn, 1 connectors', 'fork per request, python3', ...mcpGateways],
   ],
   64: ['hono echo', 'bulkhead, static child', 'bare server, static child'],
@@ -40,7 +42,7 @@ export async function smallCalls(scene: Scene): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const limit = stack.use(await startServer('hono-echo.ts'));
   const bulkhead = stack.use(await startBulkheadOfThree(scene));
-  const bare = await startBareServers(scene, stack);
+  const bare = [...(await startBareServers(scene, stack)), ...(await startDutifulServers(scene, stack))];
   const mcp = stack.use(await startServer('mcp-client.ts'));
   const fork = stack.use(await startServer('fork.ts', '/usr/bin/python3', fileURLToPath(new URL('../servers/once.py', import.meta.url))));
   const flasks = await startFlasks(scene, stack);
@@ -94,6 +96,19 @@ async function startBareServers({ world: { children } }: Scene, stack: AsyncDisp
     target(`bare server, ${child} child`, stack.use(await startServer('bare-child.ts', ...command)), '/');
   return [
     await start('static', children.static, './connector'),
+    await start('Python', children.python, '/usr/bin/python3', 'main.py'),
+    await start('Node', children.node, process.execPath, 'main.mjs'),
+  ];
+}
+
+/** What one could reach that does for each call what Bulkhead owes it; see servers/dutiful-child.ts. */
+async function startDutifulServers({ world }: Scene, stack: AsyncDisposableStack): Promise<readonly Target[]> {
+  const { children } = world;
+  const start = async (child: string, ...command: readonly string[]): Promise<Target> => {
+    const log = join(world.folder, `dutiful-${child}.log`);
+    return target(`dutiful server, ${child} child`, stack.use(await startServer('dutiful-child.ts', log, ...command)), '/');
+  };
+  return [
     await start('Python', children.python, '/usr/bin/python3', 'main.py'),
     await start('Node', children.node, process.execPath, 'main.mjs'),
   ];
