@@ -1,8 +1,11 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import { errorCodes, errorTable } from '../errors.ts';
 import type { CommandManifest } from '../manifest/manifest.ts';
+import type { SchemaObject } from '../manifest/parameter-schema.ts';
+import { referFrom } from '../manifest/schema-references.ts';
 import type { Access } from './api-keys.ts';
 import { visibleConnectors } from './connectors-view.ts';
+import { jsonType } from './envelope.ts';
 
 /** OpenAPI 3.1 of what a key may use: one operation for every command, its request body being the command’s own schema. */
 export function openApiDocument(catalog: Catalog, access: Access, version: string): object {
@@ -33,19 +36,26 @@ function commandPaths(catalog: Catalog, access: Access): object {
   return Object.fromEntries(
     visibleConnectors(catalog, access).flatMap((connector) =>
       (connector.state === 'available' ? connector.manifest.commands : []).map((command) => [
-        `/v1/do/${connector.name}/${command.name}`,
+        commandPath(connector.name, command),
         { post: commandOperation(connector.name, command) },
       ]),
     ),
   );
 }
 
+function commandPath(connector: string, { name }: CommandManifest): string {
+  return `/v1/do/${connector}/${name}`;
+}
+
 function commandOperation(connector: string, command: CommandManifest): object {
+  // As a JSON Pointer has it, for the references of the schema.
+  const [path, type] = [commandPath(connector, command), jsonType].map((step) => step.replaceAll('/', '~1'));
+  const schema = referFrom(`/paths/${path}/post/requestBody/content/${type}/schema`, bodySchema(command));
   return {
     operationId: `${connector}.${command.name}`,
     tags: [connector],
     summary: command.description === '' ? `${connector}/${command.name}` : command.description,
-    requestBody: { required: true, content: { 'application/json': { schema: bodySchema(command) } } },
+    requestBody: { required: true, content: { [jsonType]: { schema } } },
     responses: {
       '200': { description: 'The command ran.', headers, content: jsonContent('Envelope') },
       '202': { description: 'The command goes on and calls back.', headers, content: jsonContent('Envelope') },
@@ -55,7 +65,7 @@ function commandOperation(connector: string, command: CommandManifest): object {
 }
 
 /** The engine’s members may always be there; they are not parameters. */
-function bodySchema({ parameters }: CommandManifest): object {
+function bodySchema({ parameters }: CommandManifest): SchemaObject {
   const { patternProperties, additionalProperties = false, ...schema } = parameters;
   return { ...schema, patternProperties: { ...(patternProperties as object | undefined), '^spiff__': {} }, additionalProperties };
 }
@@ -63,7 +73,7 @@ function bodySchema({ parameters }: CommandManifest): object {
 const headers = { 'Invocation-Id': { description: 'Names this invocation in logs.', schema: { type: 'string', format: 'uuid' } } };
 
 function jsonContent(schema: 'Envelope' | 'Error'): object {
-  return { 'application/json': { schema: { $ref: `#/components/schemas/${schema}` } } };
+  return { [jsonType]: { schema: { $ref: `#/components/schemas/${schema}` } } };
 }
 
 const envelopeSchema = {
@@ -148,6 +158,6 @@ function open(summary: string): object {
   return { get: { ...operation(summary, { type: 'object', properties: { ok: { const: true } } }), security: [] } };
 }
 
-function operation(summary: string, schema: object, type = 'application/json'): object {
+function operation(summary: string, schema: object, type = jsonType): object {
   return { tags: ['bulkhead'], summary, responses: { '200': { description: 'The answer.', content: { [type]: { schema } } } } };
 }

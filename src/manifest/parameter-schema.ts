@@ -14,7 +14,7 @@ export const parameterSchemaLimits = {
   enumMax: 1024,
 } as const;
 
-type SchemaObject = { readonly [keyword: string]: unknown };
+export type SchemaObject = { readonly [keyword: string]: unknown };
 
 /** How a keyword's value is read: subschemas are accepted in turn, plain values are checked and copied. */
 type Kind =
@@ -58,6 +58,11 @@ const keywordsByKind: Readonly<Record<Kind, readonly string[]>> = {
 const kindOf: ReadonlyMap<string, Kind> = new Map(
   Object.entries(keywordsByKind).flatMap(([kind, names]) => names.map((name) => [name, kind as Kind] as const)),
 );
+
+/** Undefined for what is only shown, and for what is none of JSON Schema’s. */
+export function keywordKind(keyword: string): Kind | undefined {
+  return kindOf.get(keyword);
+}
 
 /** Shown to people, never checked. */
 const annotations: ReadonlySet<string> = new Set([
@@ -104,15 +109,15 @@ export type AcceptedSchema =
 
 /** Reads the `parameters` of one command. Paths in faults begin with `path`. */
 export function acceptParameterSchema(schema: unknown, path: FaultPath): AcceptedSchema {
-  const reading: Reading = { root: isObject(schema) ? schema : {}, path: [...path], faults: [], subschemas: 0, references: [] };
+  const reading: Reading = { root: isSchemaObject(schema) ? schema : {}, path: [...path], faults: [], subschemas: 0, references: [] };
   const checked = acceptSchema(reading, schema, 0);
-  if (isObject(schema) && schema['type'] !== 'object')
+  if (isSchemaObject(schema) && schema['type'] !== 'object')
     reading.faults.push({
       path: 'type' in schema ? [...path, 'type'] : path,
       message: 'is not of type object',
       repair: 'write type: object; each property is a parameter',
     });
-  if (reading.faults.length > 0 || !isObject(checked)) return { ok: false, faults: reading.faults };
+  if (reading.faults.length > 0 || !isSchemaObject(checked)) return { ok: false, faults: reading.faults };
   return { ok: true, checked };
 }
 
@@ -132,7 +137,7 @@ function addFault({ path, faults }: Reading, message: string, repair: string): u
 
 function acceptSchema(reading: Reading, schema: unknown, depth: number): SchemaObject | boolean {
   if (typeof schema === 'boolean') return schema;
-  if (!isObject(schema)) return refuse(reading, 'is not a JSON Schema', 'write a mapping, true or false');
+  if (!isSchemaObject(schema)) return refuse(reading, 'is not a JSON Schema', 'write a mapping, true or false');
   const { depthMax, subschemasMax } = parameterSchemaLimits;
   if (depth > depthMax) return refuse(reading, `nests deeper than ${depthMax} levels`, 'flatten it');
   reading.subschemas += 1;
@@ -199,7 +204,7 @@ function acceptOther(reading: Reading, keyword: string, value: unknown): void {
 }
 
 function acceptDefinitions(reading: Reading, value: unknown): void {
-  if (!isObject(value)) addFault(reading, 'is not a mapping', 'write NAME: schema lines');
+  if (!isSchemaObject(value)) addFault(reading, 'is not a mapping', 'write NAME: schema lines');
   // Each definition is read where it is referred to; one that nobody refers to is still read once, for its faults.
   else if (reading.references.length === 0)
     for (const name of Object.keys(value)) {
@@ -212,7 +217,7 @@ function acceptDefinitions(reading: Reading, value: unknown): void {
 function acceptReference(reading: Reading, value: unknown, depth: number, checked: Record<string, unknown>): void {
   const [, place = '', name = ''] = /^#\/(\$defs|definitions)\/([^/~%]{1,128})$/.exec(typeof value === 'string' ? value : '') ?? [];
   const definitions = reading.root[place];
-  if (!isObject(definitions) || !Object.hasOwn(definitions, name)) {
+  if (!isSchemaObject(definitions) || !Object.hasOwn(definitions, name)) {
     const remote = typeof value === 'string' && !value.startsWith('#');
     addFault(
       reading,
@@ -266,7 +271,7 @@ function acceptValue(reading: Reading, kind: Exclude<Kind, 'definitions' | 'ref'
     case 'names':
       return isNames(value) ? value : addFault(reading, 'is not a list of names', 'write [name, …]');
     case 'nameMap':
-      return isObject(value) && Object.values(value).every(isNames)
+      return isSchemaObject(value) && Object.values(value).every(isNames)
         ? value
         : addFault(reading, 'is not a mapping of lists of names', 'write name: [other, …]');
     case 'type':
@@ -277,7 +282,7 @@ function acceptValue(reading: Reading, kind: Exclude<Kind, 'definitions' | 'ref'
 }
 
 function acceptMap(reading: Reading, value: unknown, depth: number, kind: 'schemaMap' | 'patternMap'): unknown {
-  if (!isObject(value) || Object.keys(value).length > parameterSchemaLimits.propertiesMax) {
+  if (!isSchemaObject(value) || Object.keys(value).length > parameterSchemaLimits.propertiesMax) {
     return addFault(reading, `is not a mapping of at most ${parameterSchemaLimits.propertiesMax} schemas`, 'write name: schema lines');
   }
   const names = Object.keys(value);
@@ -316,6 +321,6 @@ function isNames(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((name) => typeof name === 'string');
 }
 
-function isObject(value: unknown): value is SchemaObject {
+export function isSchemaObject(value: unknown): value is SchemaObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

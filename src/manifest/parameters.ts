@@ -4,6 +4,7 @@ import type { SeenType } from '../lib/json-scan.ts';
 import { suggest } from '../lib/suggest.ts';
 import type { CommandManifest } from './manifest.ts';
 import { acceptParameterSchema, type SpiffType } from './parameter-schema.ts';
+import { followReference } from './schema-references.ts';
 
 /** How the engine's modelers see a parameter. */
 export interface ParameterDescription {
@@ -39,17 +40,18 @@ type Schema = Readonly<Record<string, unknown>>;
 export function describeParameters(command: Pick<CommandManifest, 'parameters'>): readonly ParameterDescription[] {
   const required = new Set(asList(command.parameters['required']));
   return Object.entries(asSchema(command.parameters['properties'])).map(([id, property]) => {
-    const schema = asSchema(property);
+    const follow = (written: unknown): Schema => followReference(command.parameters, asSchema(written));
+    const schema = follow(property);
     const shown = schema['x-spiff-required'];
-    return { id, type: spiffType(schema), required: typeof shown === 'boolean' ? shown : required.has(id) };
+    return { id, type: spiffType(schema, follow), required: typeof shown === 'boolean' ? shown : required.has(id) };
   });
 }
 
-function spiffType(schema: Schema): SpiffType {
+function spiffType(schema: Schema, follow: (written: unknown) => Schema): SpiffType {
   const shown = schema['x-spiff-type'];
   if (shown !== undefined) return shown as SpiffType;
   const { type, anyOf, oneOf } = schema as { readonly [keyword: string]: unknown };
-  const named = Array.isArray(type) ? type : type === undefined ? asList(anyOf ?? oneOf).map((option) => asSchema(option)['type']) : [type];
+  const named = Array.isArray(type) ? type : type === undefined ? asList(anyOf ?? oneOf).map((option) => follow(option)['type']) : [type];
   const [only, ...others] = named.filter((name) => name !== 'null');
   if (others.length > 0) return 'any';
   return only === 'string' ? 'str' : only === 'integer' ? 'int' : only === 'boolean' ? 'bool' : 'any';

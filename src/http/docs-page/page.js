@@ -7,6 +7,17 @@ function element(name, properties = {}, ...children) {
   return made;
 }
 
+/** What was loaded: references lead into it. */
+let openApi = {};
+
+/** A schema with what it refers to; what stands beside the reference comes first. */
+function resolved({ $ref: reference, ...beside }) {
+  if (reference === undefined) return beside;
+  const steps = reference.slice(2).split('/');
+  const target = steps.reduce((at, step) => at?.[step.replaceAll('~1', '/').replaceAll('~0', '~')], openApi);
+  return { ...resolved(target ?? {}), ...beside };
+}
+
 const byId = (id) => document.getElementById(id);
 
 function keyHeaders() {
@@ -27,7 +38,8 @@ async function load() {
   }
 }
 
-function show(openApi) {
+function show(loaded) {
+  openApi = loaded;
   byId('version').textContent = openApi.info.version;
   const groups = new Map();
   for (const [path, methods] of Object.entries(openApi.paths)) {
@@ -82,7 +94,8 @@ function parametersElement(schema) {
   return element('table', {}, element('tbody', {}, ...rows));
 }
 
-function typeText(schema) {
+function typeText(written) {
+  const schema = resolved(written);
   if (schema.enum !== undefined) return schema.enum.map((value) => JSON.stringify(value)).join(' | ');
   if (schema.type === 'array') return `array of ${typeText(schema.items ?? {})}`;
   const options = schema.anyOf ?? schema.oneOf;
@@ -90,7 +103,8 @@ function typeText(schema) {
   return [schema.type ?? schema['x-spiff-type'] ?? 'any'].flat().join(' | ');
 }
 
-function noteText({ description = '', default: preset, writeOnly }) {
+function noteText(schema) {
+  const { description = '', default: preset, writeOnly } = resolved(schema);
   const notes = [description, preset === undefined ? '' : `Default: ${JSON.stringify(preset)}.`, writeOnly ? 'Secret.' : ''];
   return notes.filter((note) => note !== '').join(' ');
 }
@@ -102,7 +116,8 @@ function example(schema) {
   return Object.fromEntries(entries.map(([name, property]) => [name, exampleValue(property)]));
 }
 
-function exampleValue({ examples, default: preset, enum: values, type }) {
+function exampleValue(schema) {
+  const { examples, default: preset, enum: values, type } = resolved(schema);
   const given = examples?.[0] ?? preset ?? values?.[0];
   if (given !== undefined) return given;
   return { integer: 0, number: 0, boolean: false, object: {}, array: [], null: null }[[type].flat()[0]] ?? '';

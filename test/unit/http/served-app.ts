@@ -111,8 +111,8 @@ export function testCatalog(): Catalog {
   return createCatalog([availableEntry('test'), availableEntry('other'), brokenEntry]);
 }
 
-function availableEntry(name: string): CatalogEntry {
-  const read = readManifest({ text: manifestText(name), file: 'connector.yaml' });
+export function availableEntry(name: string, text = manifestText(name)): CatalogEntry {
+  const read = readManifest({ text, file: 'connector.yaml' });
   if (!read.ok) throw new Error(JSON.stringify(read.faults));
   const config = connectorConfig(name);
   return { connector: { state: 'available', name: config.name, config, manifest: read.manifest }, checks: read.checks };

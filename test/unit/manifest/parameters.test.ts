@@ -49,6 +49,17 @@ describe('what modelers see', () => {
     expect(describeParameters({ parameters: ofProperties({ a: schema }) })).toEqual([{ id: 'a', type, required: false }]);
   });
 
+  it.each([
+    [{ $ref: '#/$defs/name' }, 'str'],
+    [{ $ref: '#/$defs/other' }, 'str'],
+    [{ $ref: '#/$defs/name', type: 'integer' }, 'int'],
+    [{ anyOf: [{ $ref: '#/$defs/name' }, { type: 'null' }] }, 'str'],
+    [{ $ref: '#/$defs/anything' }, 'any'],
+  ])('%j is shown as what it refers to, %s', (schema, type) => {
+    const $defs = { name: { type: 'string' }, other: { $ref: '#/$defs/name' }, anything: true };
+    expect(describeParameters({ parameters: ofProperties({ a: schema }, { $defs }) })).toEqual([{ id: 'a', type, required: false }]);
+  });
+
   it('keeps the order of properties, and lets x-spiff-required say otherwise', () => {
     const properties = {
       url: { 'x-spiff-type': 'str' },
