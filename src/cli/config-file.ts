@@ -43,10 +43,22 @@ export function loadOptionsOf(io: CliIo, { host, port }: ConfigFileOptions): Loa
  * Reads the config for a subcommand; warnings go to stderr.
  * @throws ProxyError `invalid_config` with every fault, one a line
  */
-export async function readConfigFile({ io }: CliContext, options: ConfigFileOptions): Promise<Config> {
+export async function readConfigFile(context: CliContext, options: ConfigFileOptions): Promise<Config> {
+  const { config, warnings } = await readConfigAndWarnings(context, options);
+  const terminal = createTerminal(context.io, context.io.stderr);
+  for (const warning of warnings) terminal.line(`${terminal.style('yellow', 'warning:')} ${warning}`);
+  return config;
+}
+
+export interface ReadConfig {
+  readonly config: Config;
+  /** Each as one line. */
+  readonly warnings: readonly string[];
+}
+
+/** The same for who tells warnings in its own way. */
+export async function readConfigAndWarnings({ io }: CliContext, options: ConfigFileOptions): Promise<ReadConfig> {
   const result = await loadConfig(configFileOf(options), loadOptionsOf(io, options));
   if (!result.ok) throw new ProxyError('invalid_config', `the config has faults:\n${result.faults.map(faultText).join('\n')}`);
-  const terminal = createTerminal(io, io.stderr);
-  for (const warning of result.warnings) terminal.line(`${terminal.style('yellow', 'warning:')} ${faultText(warning)}`);
-  return result.config;
+  return { config: result.config, warnings: result.warnings.map(faultText) };
 }

@@ -7,7 +7,7 @@ import { faultText } from '../lib/faults.ts';
 import { createLogger, type Logger } from '../log.ts';
 import type { ConnectorName } from '../manifest/names.ts';
 import type { Bulkhead } from './compose.ts';
-import { type ConfigFileOptions, configFileOf, loadOptionsOf, readConfigFile, withConfig } from './config-file.ts';
+import { type ConfigFileOptions, configFileOf, loadOptionsOf, readConfigAndWarnings, withConfig } from './config-file.ts';
 import type { CliContext } from './context.ts';
 import { logDestination } from './log-destination.ts';
 import { probeAhead } from './probe-ahead.ts';
@@ -35,9 +35,10 @@ export function addServe(program: Command, context: CliContext): void {
 async function serve(options: ServeOptions, context: CliContext): Promise<void> {
   const stop = new AbortController();
   const hungUp = onHangUp(context, stop.signal);
-  const config = await readConfigFile(context, options);
+  const { config, warnings } = await readConfigAndWarnings(context, options);
   const { environment } = context.io;
   const logger = createLogger({ level: config.server.logLevel, destination: await logDestination(context.io, options.logFormat) });
+  for (const warning of warnings) logger.warn({}, warning);
   await proveSecrets(config.connectors.values(), environment);
   const lock = options.frozen ? await (await import('./lock.ts')).readLock(config) : undefined;
   const probe = await probeAhead(config);
@@ -114,6 +115,7 @@ function createReload({ bulkhead, logger, read, taken }: ReloadOptions): Reload 
       );
       return false;
     }
+    for (const warning of result.warnings) logger.warn({}, faultText(warning));
     await bulkhead.reload(result.config, names);
     taken(result.config);
     const { size } = result.config.connectors;
