@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- --check] [--quick] [--only NAME,…] [--rounds N] [--peers]: measures Bulkhead, the bare limit and what users would pick
+ * npm run bench [-- --check] [--quick] [--only NAME,…] [--rounds N] [--output FOLDER]: measures Bulkhead, the bare limit and what users would pick
  * instead in one run, prints tables, and writes bench/results/{results.json,chart.svg}. See bench/README.md.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
