@@ -1,6 +1,7 @@
 /** `node scripts/generate.ts` writes the files that come from the sources; `--check` names those that are not current and exits 1. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { cliPage } from './generate/cli-page.ts';
 import { errorsPage } from './generate/errors-page.ts';
 import type { GeneratedBytes, GeneratedFile } from './generate/generated-file.ts';
 import { jsonMachine } from './generate/json-machine.ts';
@@ -13,6 +14,7 @@ const root = join(import.meta.dirname, '..');
 
 /** Add a generator here. Each gives one file and reads nothing but the sources. */
 const generators: readonly (() => GeneratedFile | Promise<GeneratedFile | GeneratedBytes>)[] = [
+  cliPage,
   errorsPage,
   protocolPage,
   protocolSchema,

@@ -23,7 +23,8 @@ export const errorTable = {
     status: 400,
     fault: 'caller',
     retryable: false,
-    meaning: 'The request is not what the API takes: not JSON, not an object, a number or text that JSON does not have.',
+    meaning:
+      'The request is not what the API takes: not JSON, not an object, a number or text that JSON does not have. Also headers of more than 16 KiB, then with 431.',
     repair: 'Send one JSON object in UTF-8.',
   },
   invalid_parameters: {
@@ -37,7 +38,8 @@ export const errorTable = {
     status: 401,
     fault: 'caller',
     retryable: false,
-    meaning: 'The request carries no API key, or one that this proxy does not know.',
+    meaning:
+      'The request carries no API key, or one that this proxy does not know. The answer is {"error":"Unauthorized"}, as the reference has it.',
     repair: 'Send the key in the Spiff-Connector-Proxy-Api-Key header.',
   },
   not_found: {
@@ -65,8 +67,8 @@ export const errorTable = {
     status: 408,
     fault: 'caller',
     retryable: true,
-    meaning: 'The request body did not arrive in time. The command did not run.',
-    repair: 'Send the body at once, or raise server.bodyTimeout.',
+    meaning: 'The request’s headers or body did not arrive in time. The command did not run.',
+    repair: 'Send them at once, or raise server.headersTimeout or server.bodyTimeout.',
   },
   payload_too_large: {
     status: 413,
@@ -79,15 +81,16 @@ export const errorTable = {
     status: 415,
     fault: 'caller',
     retryable: false,
-    meaning: 'The content type is not application/json or application/*+json.',
-    repair: 'Send Content-Type: application/json.',
+    meaning: 'The content type is not application/json or application/*+json, or the body has a Content-Encoding.',
+    repair: 'Send Content-Type: application/json, and the body as it is.',
   },
   queue_full: {
     status: 429,
     fault: 'proxy',
     retryable: true,
-    meaning: 'No worker of the connector has a place free, and its queue is full. The command did not run.',
-    repair: 'Retry after the time in Retry-After, or raise the connector’s workers.max or workers.queue.',
+    meaning:
+      'No worker of the connector has a place free, and its queue is full; or server.invocations run already. The command did not run.',
+    repair: 'Retry after the time in Retry-After, or raise the connector’s workers.max or workers.queue, or server.invocations.',
   },
   cancelled: {
     status: 499,
@@ -157,15 +160,17 @@ export const errorTable = {
     status: 502,
     fault: 'connector',
     retryable: false,
-    meaning: 'The connector started more processes or threads than its limit.',
+    meaning:
+      'The connector tried to start more processes or threads than its limit. A notice, never the code of an answer: see below the table.',
     repair: 'Raise limits.pids, or start fewer.',
   },
   disk_exceeded: {
     status: 502,
     fault: 'connector',
     retryable: false,
-    meaning: 'The connector wrote more to its temporary space than its limit.',
-    repair: 'Raise limits.tmp, or write less.',
+    meaning:
+      'The connector wrote a larger file than its limit, or more files in /tmp, and was stopped. That /tmp is full is a notice: see below the table.',
+    repair: 'Raise limits.file, limits.tmpInodes or limits.tmp, whichever the message names, or write less.',
   },
   cpu_exceeded: {
     status: 502,
@@ -178,15 +183,16 @@ export const errorTable = {
     status: 502,
     fault: 'deployer',
     retryable: false,
-    meaning: 'The connector tried to reach a host that its rules do not allow.',
+    meaning: 'The connector tried to reach a host that its rules do not allow. A notice, never the code of an answer: see below the table.',
     repair: 'Add the host and port under connectors.NAME.network if the connector may reach it.',
   },
   connector_unavailable: {
     status: 503,
     fault: 'connector',
     retryable: true,
-    meaning: 'The connector cannot be used now: its manifest or image is broken, or it failed to start and waits before the next try.',
-    repair: 'See the reason in the message, in GET /v1/connectors or `bulkhead list`.',
+    meaning:
+      'The connector cannot be used now: its manifest or image is broken, it failed to start and waits before the next try, or it does not read its stdin. The command did not run.',
+    repair: 'See the reason in the message or GET /v1/connectors; `bulkhead list` shows what is broken without a start.',
   },
   sandbox_unavailable: {
     status: 503,
@@ -215,13 +221,15 @@ export const errorTable = {
     fault: 'deployer',
     retryable: false,
     meaning: 'A secret of the connector cannot be read.',
-    repair: 'Correct connectors.NAME.secrets; the message names the secret and its source.',
+    repair:
+      'Correct connectors.NAME.secrets; the message names the secret and its source. `serve` does not start, and no reload is taken, without it.',
   },
   invalid_config: {
     status: 500,
     fault: 'deployer',
     retryable: false,
-    meaning: 'The config or a manifest has faults. Seen at start, in `bulkhead check` and on reload, never in an answer.',
+    meaning:
+      'The config or a manifest has faults. Seen at start, in `bulkhead check` and on reload; in an answer only where a connector’s engine cannot be set up, for a certificate that cannot be read, say.',
     repair: 'Each fault names its file, line and repair.',
   },
   shutting_down: {
@@ -236,8 +244,9 @@ export const errorTable = {
     status: 504,
     fault: 'connector',
     retryable: true,
-    meaning: 'The command did not answer before its deadline and was cancelled. Whether it took effect is not known.',
-    repair: 'Raise limits.invocation, or let the command do less.',
+    meaning:
+      'The command did not answer before its deadline and was cancelled, or waited for a worker until then. Unless the message says that the command did not run, it is not known whether it took effect.',
+    repair: 'Raise limits.invocation or workers.max, keep a worker ready (workers.min, prewarm), or let the command do less.',
   },
 } as const satisfies Record<string, ErrorTraits>;
 

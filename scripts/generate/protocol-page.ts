@@ -2,6 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lineLimitsDefault, messageMembersMax, replyFieldBytesMax } from '../../src/protocol/limits.ts';
 import * as messages from '../../src/protocol/messages.ts';
+import { invocationLogsMax } from '../../src/worker/invocation-logs.ts';
+import { logBudget } from '../../src/worker/log-budget.ts';
+import { lineBytesMax as stderrLineBytesMax } from '../../src/worker/stderr.ts';
 import { type GeneratedFile, generatedNote, markdownTable } from './generated-file.ts';
 import { examples } from './protocol-examples.ts';
 import { schemaTable } from './schema-table.ts';
@@ -46,7 +49,7 @@ and \`main.py\`, with nothing but Python’s standard library:
 
 ${fence('python', python)}
 
-That is all: \`bulkhead call shout/Shout text=hello\` answers \`"HELLO"\`. An SDK adds what a larger connector wants: several invocations at once, cancelling, and a
+That is all: \`bulkhead call shout/Shout text=hello\` answers with \`"body": "HELLO"\`. An SDK adds what a larger connector wants: several invocations at once, cancelling, and a
 \`print\` that cannot break the protocol.
 
 The same **one-shot**, where each invocation is a process of its own that reads one document and writes one. \`connector.yaml\`:
@@ -128,6 +131,9 @@ It writes one JSON document to stdout, over as many lines as it likes, and exits
 ${fence('json', examples.oneshotReply)}
 ${fence('json', examples.oneshotError)}
 
+At the deadline, and when the answer is no longer wanted, the process gets SIGTERM, and is killed \`limits.cancelGrace\` later. Exit code 0 without a document is
+\`protocol_violation\`. Of \`workers\` only \`max\`, \`queue\` and \`idle\` mean something: each invocation has a process of its own.
+
 Another exit code without an error document is \`connector_crashed\`, with the code and the end of stderr in the message.`;
 }
 
@@ -144,13 +150,29 @@ const rules = `# Rules
 
 function bounds(): string {
   const { messageBytesMax, nestingMax, blankLinesMax, notificationBytesMax } = lineLimitsDefault;
+  const logText = `${logBudget.bytesPerSecond} a second, ${logBudget.burstBytes} at once`;
   const rows = [
-    ['bytes of one message', `${messageBytesMax} (\`limits.message\`)`, '`result_too_large`'],
-    ['objects and arrays within one another, the message counted', `${nestingMax}`, '`protocol_violation`'],
+    [
+      'bytes of one message',
+      `${messageBytesMax} (\`limits.message\`)`,
+      '`result_too_large` for what it answers, `protocol_violation` for the rest',
+    ],
+    ['objects and arrays within one another, the message counted', `${nestingMax} (\`limits.nesting\`)`, '`protocol_violation`'],
     ['bytes of a notification', `${notificationBytesMax}`, '`protocol_violation`'],
     ['blank lines in a row', `${blankLinesMax}`, '`protocol_violation`'],
-    ['members of a message, of a result, and of an error’s data', `${messageMembersMax}`, '`protocol_violation` or `invalid_result`'],
+    [
+      'members of a message; of a result; of an error’s data',
+      `${messageMembersMax}`,
+      '`protocol_violation`; `invalid_result`; the data is not used',
+    ],
     ['bytes of `headers` and of `logs`, each', `${replyFieldBytesMax}`, '`invalid_result`'],
+    ['bytes of a line of stderr', `${stderrLineBytesMax}`, 'none: it is cut'],
+    ['bytes of log lines of one process, by stderr and `log` together', logText, 'none: more are dropped, and counted in the log'],
+    [
+      'log lines of one invocation in `spiff__logs`',
+      `${invocationLogsMax.lines}, of ${invocationLogsMax.bytes} bytes together`,
+      'none: more are counted there',
+    ],
   ];
   return `# Bounds and breaches
 

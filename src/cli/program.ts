@@ -22,6 +22,9 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   completion: async () => (await import('./completion.ts')).addCompletion,
 };
 
+/** Of the help where it is not shown on a terminal. */
+const helpColumns = 100;
+
 /** Runs one command line and says how it ended. Never throws for what a user can do wrong. */
 export async function runCli(io: CliIo): Promise<ExitCode> {
   let exitCode: ExitCode = exitCodes.ok;
@@ -38,14 +41,20 @@ export async function runCli(io: CliIo): Promise<ExitCode> {
   }
 }
 
-async function createProgram(context: CliContext): Promise<Command> {
+/** For the command line that `io` has; to be run, or asked for its help. */
+export async function createProgram(context: CliContext): Promise<Command> {
   const { io } = context;
   const program = new Command('bulkhead')
     .description('One HTTP API in front of connectors in any language, each in its own watertight compartment.')
     .version(readVersion())
     .exitOverride()
     .showHelpAfterError('(add --help for the whole usage)')
-    .configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) })
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+      getOutHelpWidth: () => io.stdout.columns ?? helpColumns,
+      getErrHelpWidth: () => io.stderr.columns ?? helpColumns,
+    })
     .helpCommand('help [command]', 'show the help of a command');
   for (const add of await Promise.all(wanted(io.argv).map((load) => load()))) add(program, context);
   return program;

@@ -30,7 +30,13 @@ export function environmentWarnings(environment: Readonly<Record<string, string>
     if (loaderName.test(name))
       return [{ ...at, message: 'changes what code the connector loads', repair: 'remove it unless that is meant' }];
     if (proxyName.test(name))
-      return [{ ...at, message: 'is set by the egress gateway for connectors with rules', repair: 'remove it; the gateway’s value wins' }];
+      return [
+        {
+          ...at,
+          message: 'takes the place of what leads to the egress gateway, for connectors with rules',
+          repair: 'remove it unless that is meant',
+        },
+      ];
     return [];
   });
 }

@@ -332,7 +332,7 @@ function warnOfWeakness(place: readonly string[], { sandbox, network, image }: W
     warnings.push({
       path: [...place, 'image'],
       message: 'names no digest, so that it may change',
-      repair: 'add @sha256:…; `bulkhead lock` writes it',
+      repair: 'add @sha256:…, or run `bulkhead lock` and `serve --frozen`',
     });
 }
 

@@ -153,7 +153,12 @@ const ServerSchema = closed({
     ),
   ),
   metrics: v.pipe(v.optional(flag(), defaults.server.metrics), v.description('Whether GET /metrics answers.')),
-  audit: v.exactOptional(v.pipe(AuditSchema, v.description('The audit log. Without it, decisions are only logged.'))),
+  audit: v.exactOptional(
+    v.pipe(
+      AuditSchema,
+      v.description('The audit log. Without it only denials are told, in the log; what was allowed or observed is recorded nowhere.'),
+    ),
+  ),
   egress: v.pipe(v.optional(EgressSchema, {}), v.description('How the egress gateway itself gets out.')),
   sandboxUser: v.pipe(
     v.optional(text(32), defaults.server.sandboxUser),
@@ -166,7 +171,9 @@ const ServerSchema = closed({
   engine: v.exactOptional(
     v.pipe(
       engineText(),
-      v.description('Container engine of every connector that names none: unix:///path, tcp://host:port?certs=/folder, ssh://user@host.'),
+      v.description(
+        'Container engine of every connector that names none, instead of DOCKER_HOST or the local Docker socket: unix:///path, tcp://host:port?certs=/folder, ssh://user@host.',
+      ),
     ),
   ),
 });
@@ -272,7 +279,10 @@ const ConnectorSchema = closed({
     ),
   ),
   engine: v.exactOptional(
-    v.pipe(engineText(), v.description('Container engine for the image; default server.engine, then the local Docker socket.')),
+    v.pipe(
+      engineText(),
+      v.description('Container engine for the image; default server.engine, then DOCKER_HOST, then the local Docker socket.'),
+    ),
   ),
   network: v.pipe(
     v.optional(NetworkGrantSchema, 'none'),
@@ -301,7 +311,9 @@ const ConnectorSchema = closed({
   ),
   sandbox: v.pipe(
     v.optional(choice(['enforced', 'none']), 'enforced'),
-    v.description('none: the connector runs with the proxy’s own rights. Shown everywhere.'),
+    v.description(
+      'none: a folder runs with the proxy’s own rights, without network rules and limits; an image without hardening, but with both. Shown everywhere.',
+    ),
   ),
   dataFolder: v.exactOptional(
     v.pipe(pathText(), v.description('A folder the connector may write to, seen as /data. Relative to this file.')),

@@ -11,10 +11,11 @@ export interface LineLimits {
 }
 
 const messageBytesMaxDefault = 32 * 1024 * 1024;
-const nestingMaxDefault = 64;
+const nestingMaxDefault = 512;
 const blankLinesMaxDefault = 64;
 const notificationBytesMaxDefault = 256 * 1024;
 
+/** The first two are those of `limits` in a config without them (config/defaults). */
 export const lineLimitsDefault: LineLimits = {
   messageBytesMax: messageBytesMaxDefault,
   nestingMax: nestingMaxDefault,

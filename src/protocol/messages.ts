@@ -8,12 +8,13 @@
  *   2. `invoke` any number of times, many at once up to the connector's `concurrency`. Answers may come in any order.
  *   3. `cancel` (a notification) when an invocation's answer is no longer wanted. The connector may still answer; it should stop early.
  *   4. `ping` at any time: the answer is `{}`.
- *   5. `shutdown` once: the connector answers `{}`, stdin ends, and it exits. One that does not is killed.
+ *   5. `shutdown` once: the connector answers `{}`, stdin ends, and it exits. One that does not within a second each gets SIGTERM, and is
+ *      killed two seconds later.
  *
  * The connector may send the notifications `log` and `progress`; nothing else. Ids are the proxy's own unguessable strings: each is
  * answered once. A line that is no message, an answer to an unknown id, a second answer, a message nested too deep, invalid UTF-8,
  * and a `__proto__` key are breaches: the connector is stopped and the failure is named `protocol_violation`. So is one that writes a
- * message over the size limit; that failure is named `result_too_large`.
+ * message over the size limit: the invocation that it answers fails with `result_too_large`, where the id can be read from its beginning.
  */
 import * as v from 'valibot';
 
@@ -65,7 +66,7 @@ const engineData = (name: string) => v.optional(told(json, `The engine’s own, 
 const InvocationContextSchema = v.object({
   invocationId: told(v.string(), 'Names the invocation in `cancel`, `log` and `progress`, and in the proxy’s own logs.'),
   deadline: told(v.number(), 'When the answer stops being of use: milliseconds since the epoch.'),
-  attempt: told(v.number(), '1 for the first try.'),
+  attempt: told(v.number(), 'Always 1: a retry of the engine is a new invocation.'),
   traceparent: v.optional(told(v.string(), 'W3C trace context of the caller.')),
   taskData: engineData('task_data'),
   processInstanceId: engineData('process_instance_id'),
@@ -117,7 +118,9 @@ export const InvokeResultSchema = v.looseObject({
   ),
   headers: v.optional(told(headers, 'Headers that came from the outside system.')),
   logs: v.optional(told(v.array(v.string()), 'Lines for the modeler, shown as `spiff__logs`.')),
-  spiff: v.optional(told(json, 'Instead of `body`: a result in the engine’s own form, passed on as it is.')),
+  spiff: v.optional(
+    told(json, 'Instead of `body`: a result in the engine’s own form, passed on as it is, without `mimetype`, `httpStatus` and `headers`.'),
+  ),
   accepted: v.optional(told(v.boolean(), 'The work goes on after this answer; the connector itself will call the callback URL.')),
 });
 
@@ -125,14 +128,17 @@ export const InvokeResultSchema = v.looseObject({
 export const InvokeErrorDataSchema = v.looseObject({
   errorCode: v.optional(
     told(
-      v.pipe(v.string(), v.regex(/^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$/, 'must be 1 to 128 of letters, digits, _, ., : and -')),
-      'Matched by the engine’s boundary events: 1 to 128 of letters, digits, `_`, `.`, `:` and `-`. Default: `connector_failed`.',
+      v.pipe(
+        v.string(),
+        v.regex(/^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$/, 'must be 1 to 128 of letters, digits, _, ., : and -, beginning with a letter or _'),
+      ),
+      'Matched by the engine’s boundary events: 1 to 128 of letters, digits, `_`, `.`, `:` and `-`, beginning with a letter or `_`. Default: `connector_failed`.',
     ),
   ),
   httpStatus: v.optional(
     told(
       v.pipe(v.number(), v.integer(), v.minValue(400), v.maxValue(599)),
-      'The status of the answer. The engine retries 429 and from 500 on, and no other.',
+      'The status of the answer. The engine retries 429 and from 500 on, and no other. Default: 503 or 422 by `retryable`, else 500.',
     ),
   ),
   retryable: v.optional(told(v.boolean(), 'Whether the same invocation may succeed later.')),

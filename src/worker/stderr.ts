@@ -5,7 +5,7 @@ import type { Mask, TextEnd } from '../protocol/breach.ts';
 import type { LogBudget } from './log-budget.ts';
 
 /** Bytes of one line of stderr that are kept; the rest of the line is dropped. */
-const lineBytesMax = 4 * 1024;
+export const lineBytesMax = 4 * 1024;
 /** Read beyond that, so that a secret across the cut is rarely cut before it is masked. */
 const maskMarginBytes = 1024;
 /** The ring of last bytes, of which messages show the last lines. */

@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -29,8 +28,7 @@ describe('conflicting SDKs and Java, in one proxy', () => {
   it('all answer, each with its own version of its SDK', { timeout: 120_000 }, async () => {
     await using folder = await temporaryFolder();
     const texts = await Promise.all(['conflicting-sdks', 'java-connector'].map((name) => absoluteConfig(name, 'bulkhead.yaml')));
-    const jdkHome = '/etc/java-17-openjdk';
-    const [first = '', second = ''] = texts.map((text) => (existsSync(jdkHome) ? text : text.replace(/^.*readOnlyPaths.*$/m, '')));
+    const [first = '', second = ''] = texts;
     await folder.write({ 'bulkhead.yaml': first + second.slice(second.indexOf('\nconnectors:') + '\nconnectors:'.length) });
     await using served = await startServeProcess(['--config', join(folder.path, 'bulkhead.yaml')]);
     const id = 'cfbff0d1-9375-5685-968c-48ce8b15ae17';
@@ -130,7 +128,7 @@ async function allThatIsShown({ url }: ServeProcess, key: string): Promise<strin
     '/v1/auths',
     '/openapi.json',
     '/readyz',
-    '/livez',
+    '/healthz',
     '/metrics',
     '/liveness',
     '/docs',

@@ -7,6 +7,7 @@ import type { Config } from '../../../src/config/config.ts';
 import { configLimits } from '../../../src/config/defaults.ts';
 import { type LoadConfigOptions, loadConfig } from '../../../src/config/load-config.ts';
 import { faultText } from '../../../src/lib/faults.ts';
+import { lineLimitsDefault } from '../../../src/protocol/limits.ts';
 
 let folder = '';
 let file = '';
@@ -66,6 +67,12 @@ connectors:
 `;
 
 describe('loadConfig', () => {
+  it('has the limits that the page of the protocol tells where nothing is written', async () => {
+    const { messageBytesMax, nestingMax } = lineLimitsDefault;
+    const [smtp] = [...(await configOf(connector(''))).connectors.values()];
+    expect(smtp?.limits).toMatchObject({ messageBytesMax, nestingMax });
+  });
+
   it('resolves names, units and paths', async () => {
     const { server, connectors } = await configOf(full);
     expect(server).toMatchObject({
@@ -169,7 +176,7 @@ describe('loadConfig', () => {
     ['network: observe', 'network: allows what no rule names'],
     ['environment: { NODE_OPTIONS: "--import x" }', 'environment.NODE_OPTIONS: changes what code the connector loads'],
     ['environment: { LD_PRELOAD: /x }', 'environment.LD_PRELOAD: changes what code the connector loads'],
-    ['environment: { https_proxy: "http://x" }', 'environment.https_proxy: is set by the egress gateway'],
+    ['environment: { https_proxy: "http://x" }', 'environment.https_proxy: takes the place of what leads to the egress gateway'],
   ])('warns of %s', async (text, warning) => {
     const result = await load(connector(text));
     if (!result.ok) expect.fail(result.faults.map(faultText).join());

@@ -208,9 +208,9 @@ describe('breaches', () => {
 
   test('nesting, the message counted', () => {
     const nested = (depth: number) => `{"jsonrpc":"2.0","id":"a","result":${'['.repeat(depth)}${']'.repeat(depth)}}\n`;
-    expect(read([nested(63)]).messages).toHaveLength(1);
-    expect(breachOf(nested(64)).message).toContain('nested deeper than 64');
-    expect(breachOf(nested(1_000_000)).message).toContain('nested deeper than 64');
+    expect(read([nested(511)]).messages).toHaveLength(1);
+    expect(breachOf(nested(512)).message).toContain('nested deeper than 512');
+    expect(breachOf(nested(1_000_000)).message).toContain('nested deeper than 512');
     expect(breachOf(nested(3), { nestingMax: 3 }).message).toContain('nested deeper than 3');
   });
 
@@ -371,7 +371,7 @@ describe('a long line is read as it comes', () => {
     ['no JSON', `{"jsonrpc":"2.0","id":"a1","result":{"body":${rows.replace('"id":5000,', '"id":5000 ')}}}\n`],
     ['no JSON at its end', `{"jsonrpc":"2.0","id":"a1","result":{"body":${rows}}\n`],
     ['a brace too many', `{"jsonrpc":"2.0","id":"a1","result":{"body":${rows}}}}\n`],
-    ['too much nesting', `{"jsonrpc":"2.0","id":"a1","result":[${rows},${'['.repeat(200)}]}\n`],
+    ['too much nesting', `{"jsonrpc":"2.0","id":"a1","result":[${rows},${'['.repeat(600)}]}\n`],
     ['no end', `{"jsonrpc":"2.0","id":"a1","result":{"body":${rows}}}`],
   ])('%s: the same as in one chunk, and the next line too', (_, line) => {
     const bytes = Buffer.from(line + answer.replace('a1', 'a2'));
