@@ -63,6 +63,7 @@ export class Pool implements StartingPool, WaitingPool {
   readonly #gone = Promise.withResolvers<void>();
   #restarts = 0;
   #isClosing = false;
+  #isPumping = false;
   #sweepAt: Deadline | undefined;
   /** When the last invocation left the queue for a worker, and the mean time between two, while others waited. */
   #takenAt = 0;
@@ -219,14 +220,25 @@ export class Pool implements StartingPool, WaitingPool {
 
   /** A place came free, a worker is going, or one came: gives out what waits, and sees to the number of workers. */
   pump(): void {
-    while (this.#queue.length > 0) {
-      const entry = this.#pick();
-      const waiting = entry && this.#queue.shift();
-      if (entry === undefined || waiting === undefined) break;
-      this.#give(entry, waiting);
+    // What is given out and cannot be sent leaves its place at once, for the next one: in turn, not one within the other.
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    try {
+      this.#giveAll();
+    } finally {
+      this.#isPumping = false;
     }
     this.#starts.scale();
     this.#closeIfDone();
+  }
+
+  #giveAll(): void {
+    while (this.#queue.length > 0) {
+      const entry = this.#pick();
+      const waiting = entry && this.#queue.shift();
+      if (entry === undefined || waiting === undefined) return;
+      this.#give(entry, waiting);
+    }
   }
 
   #give(entry: Entry, waiting: WaitingInvocation): void {

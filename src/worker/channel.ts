@@ -212,16 +212,12 @@ export class Channel {
       return;
     }
     this.#reader.stop();
-    this.#settleCulprit(breach);
+    const culprit = breach.id === undefined ? undefined : this.#find(breach.id);
+    if (culprit !== undefined) this.#forget(culprit);
+    // First, so that nobody is given the place that the culprit leaves.
     this.#handlers.breach(breach);
-  }
-
-  /** The invocation whose answer it was fails by the breach itself, all others by the end of the connector. */
-  #settleCulprit(breach: Breach): void {
-    const pending = breach.id === undefined ? undefined : this.#find(breach.id);
-    if (pending === undefined) return;
-    this.#forget(pending);
-    pending.settle({ type: 'invalid', id: pending.id.text, breach });
+    // It fails by the breach itself, all others by the end of the connector.
+    culprit?.settle({ type: 'invalid', id: culprit.id.text, breach });
   }
 
   #end(): void {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createMasker } from '../../../src/config/masker.ts';
+import type { Outcome } from '../../../src/worker/invocation.ts';
 import { bodyOf, dispatcherOf, failureOf, fixture, invocation, type LogLine, nodeFixture } from '../../helpers/dispatching.ts';
 import { type Leftovers, nothingLeft, watchLeftovers } from '../../helpers/leftovers.ts';
 
@@ -13,6 +14,7 @@ afterEach(async () => {
   expect(await leftovers()).toEqual(nothingLeft);
 });
 
+const wrongly = ['Twice', 'Unknown', 'Both', 'Echo'];
 const echoes = (options = {}) =>
   nodeFixture('echoes.ts', ['Echo', 'Sleep', 'Deaf', 'Count', 'Fail', 'Log', 'Crash', 'Stderr', 'Leak', 'Infinite'], options);
 
@@ -145,6 +147,18 @@ describe('a worker that does not answer', () => {
     expect(performance.now() - began).toBeLessThan(10_000);
   });
 
+  test('fails all that wait for it in turn, however many they are', async () => {
+    const limits = { messageBytesMax: 1024 * 1024 };
+    const connector = nodeFixture('never-reads-stdin.ts', ['Echo'], { limits, workers: { concurrency: 8, queueMax: 8000 } });
+    await using test = dispatcherOf([connector]);
+    const { input } = invocation('Echo', { text: 'x'.repeat(900 * 1024) });
+    const wait = () => test.dispatcher.invoke({ ...invocation('Echo', {}, { timeoutMs: 8000 }), input });
+    const outcomes = await Promise.all(Array.from({ length: 5000 }, wait));
+    const codes = new Set(outcomes.map((outcome) => failureOf(outcome).code));
+    expect(codes).toEqual(new Set(['connector_unavailable', 'deadline_exceeded']));
+    expect(outcomes.filter((outcome) => failureOf(outcome).code === 'deadline_exceeded').length).toBeLessThan(20);
+  });
+
   test('and ignores every polite way of being stopped is gone when the pool has closed', async () => {
     const connector = fixture({ command: ['python3', 'ignores-sigterm.py'], commands: ['Echo'] });
     const test = dispatcherOf([connector]);
@@ -173,7 +187,7 @@ describe('a worker that breaks the protocol', () => {
   ];
   const commands: Record<string, readonly string[]> = {
     'writes-long-lines.ts': ['Long', 'Deep', 'Echo'],
-    'answers-wrongly.ts': ['Twice', 'Unknown'],
+    'answers-wrongly.ts': wrongly,
     'floods-stdout.ts': ['Echo', 'Flood'],
   };
 
@@ -190,10 +204,18 @@ describe('a worker that breaks the protocol', () => {
   });
 
   test('by answering twice loses the worker, not the answer', async () => {
-    await using test = dispatcherOf([nodeFixture('answers-wrongly.ts', ['Twice', 'Unknown'])]);
+    await using test = dispatcherOf([nodeFixture('answers-wrongly.ts', wrongly)]);
     expect(bodyOf(await test.dispatcher.invoke(invocation('Twice')))).toBe('first');
     await expect.poll(() => test.lines.some(({ message }) => message.includes('it answered twice')), { timeout: 5000 }).toBe(true);
     expect(bodyOf(await test.dispatcher.invoke(invocation('Twice')))).toBe('first');
+  });
+
+  test('by a wrong answer leaves what waits for its place to the next worker', async () => {
+    await using test = dispatcherOf([nodeFixture('answers-wrongly.ts', wrongly, { workers: { max: 1, concurrency: 1 } })]);
+    bodyOf(await test.dispatcher.invoke(invocation('Echo')));
+    const [broken, ...waiting] = ['Both', 'Echo', 'Echo', 'Echo'].map((name) => test.dispatcher.invoke(invocation(name, { name })));
+    expect(failureOf((await broken) as Outcome).code).toBe('protocol_violation');
+    expect((await Promise.all(waiting)).map(bodyOf)).toEqual(Array(3).fill({ name: 'Echo' }));
   });
 
   test('by a result that is not JSON fails that invocation only', async () => {
