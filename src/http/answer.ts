@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { giveBack } from '../lib/owned-memory.ts';
 import { PartedWrite } from '../lib/parted-write.ts';
 import { bytesOf, latin1, type Piece, textBytesMax } from '../lib/pieces.ts';
@@ -58,7 +59,7 @@ export function beginAnswer({ incoming, outgoing, answer, more, answerTimeoutMs 
     return () => outgoing.end(text, 'latin1');
   }
   return () => {
-    outgoing.socket?.setTimeout(answerTimeoutMs);
+    limitStall(outgoing, answerTimeoutMs);
     outgoing.cork();
     if (head !== '') outgoing.write(head, 'latin1');
     new PartedWrite({
@@ -69,6 +70,18 @@ export function beginAnswer({ incoming, outgoing, answer, more, answerTimeoutMs 
     }).start();
     outgoing.uncork();
   };
+}
+
+/** Ends the connection of a client that takes nothing of an answer for so long. */
+export function limitStall(outgoing: ServerResponse, timeoutMs: number): void {
+  const limit = (socket: Socket): void => {
+    socket.setTimeout(timeoutMs);
+    // Before Node’s own listener, which sets what holds between requests, or hands the socket to the next answer.
+    outgoing.prependOnceListener('finish', () => socket.setTimeout(0));
+  };
+  // Where a client sent several requests together, the socket comes when it is this answer’s turn.
+  if (outgoing.socket !== null) limit(outgoing.socket);
+  else outgoing.once('socket', limit);
 }
 
 /** Bytes of an answer’s body. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { Deadlines } from '../lib/deadlines.ts';
+import { answerTimeoutMsDefault, limitStall } from './answer.ts';
 import { createApiKeys } from './api-keys.ts';
 import type { AppOptions } from './app-options.ts';
 import { createCommandLookup } from './command-lookup.ts';
@@ -20,6 +21,7 @@ export interface App extends Disposable {
  * 10 µs of CPU more, of some 40 (measured with 64 connections). Everything else is Hono's.
  */
 export function createApp(options: AppOptions): App {
+  const { answerTimeoutMs = answerTimeoutMsDefault } = options.server;
   const apiKeys = createApiKeys(options.keys);
   const cors = createCors(options.server.corsOrigins);
   const deadlines = new Deadlines();
@@ -32,8 +34,9 @@ export function createApp(options: AppOptions): App {
   return {
     handle(incoming, outgoing) {
       const path = incoming.method === 'POST' ? commandPathOf(incoming.url ?? '/') : undefined;
-      if (path === undefined) void rest(incoming, outgoing);
-      else invoke(incoming, outgoing, path);
+      if (path !== undefined) return invoke(incoming, outgoing, path);
+      limitStall(outgoing, answerTimeoutMs);
+      void rest(incoming, outgoing);
     },
     [Symbol.dispose]: () => deadlines[Symbol.dispose](),
   };

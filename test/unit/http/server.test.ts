@@ -1,10 +1,11 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
+import { createCatalog } from '../../../src/catalog/catalog.ts';
 import { lingerTimeoutMs } from '../../../src/http/answer.ts';
 import { startServer } from '../../../src/http/server.ts';
 import type { Invocation, Outcome } from '../../../src/worker/invocation.ts';
-import { echo, serveApp, spiff } from './served-app.ts';
+import { availableEntry, echo, serveApp, spiff } from './served-app.ts';
 
 const request = 'POST /v1/do/test/Echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}';
 
@@ -81,6 +82,61 @@ describe('limits', () => {
     client.socket.pause();
     client.socket.write(request);
     await vi.waitFor(() => expect(app.lines).toHaveLength(1), 10_000);
+    await vi.waitFor(() => expect(app.connections()).toBe(0), 10_000);
+    client.socket.destroy();
+  });
+
+  /** Two requests in one packet: the answers go out in their order, whichever is ready first. */
+  async function servePair(first: () => Promise<Outcome>, second: () => Promise<Outcome>) {
+    const outcomes = [first, second];
+    const app = await serveApp({ invoke: async () => (await outcomes.shift()?.()) as Outcome, server: { answerTimeoutMs: 300 } });
+    return { app, client: open(app.port) };
+  }
+  const small = (): Outcome => spiff('{"response":"small","mimetype":"text/plain"}')();
+  const large = (): Outcome => spiff(JSON.stringify({ response: 'x'.repeat(40_000_000), mimetype: 'text/plain' }))();
+  const later = async (ms: number, outcome: Outcome): Promise<Outcome> => {
+    await sleep(ms);
+    return outcome;
+  };
+
+  test('so does one whose large answer had to wait for its turn', async () => {
+    const { app, client } = await servePair(
+      () => later(400, small()),
+      () => Promise.resolve(large()),
+    );
+    await using _ = app;
+    client.socket.pause();
+    client.socket.write(request + request);
+    await vi.waitFor(() => expect(app.lines).toHaveLength(2), 10_000);
+    await vi.waitFor(() => expect(app.connections()).toBe(0), 10_000);
+    client.socket.destroy();
+  });
+
+  test('one that has taken a large answer may wait longer for the next', async () => {
+    const isTaken = Promise.withResolvers<void>();
+    const { app, client } = await servePair(
+      () => Promise.resolve(large()),
+      () => isTaken.promise.then(() => later(1200, small())),
+    );
+    await using _ = app;
+    client.socket.write(request + request);
+    await vi.waitFor(() => expect(client.received().length).toBeGreaterThan(40_000_000), 10_000);
+    isTaken.resolve();
+    await vi.waitFor(() => expect(client.received()).toMatch(/small$/), 10_000);
+    client.socket.destroy();
+  });
+
+  test('one that takes nothing of a list loses its connection, too', async () => {
+    const schema = `{ type: object, properties: { text: { default: ${'x'.repeat(250_000)} } } }`;
+    const manifest = (name: string): string =>
+      `name: ${name}\nversion: 1.0.0\nrun: { command: [no] }\ncommands:\n  - name: C\n    parameters: ${schema}\n`;
+    const entries = Array.from({ length: 160 }, (_, index) => availableEntry(`large-${index}`, manifest(`large-${index}`)));
+    const catalog = createCatalog(entries);
+    await using app = await serveApp({ catalog: () => catalog, server: { answerTimeoutMs: 300 } });
+    const client = open(app.port);
+    client.socket.pause();
+    client.socket.write('GET /v1/connectors HTTP/1.1\r\nHost: x\r\n\r\n');
+    await vi.waitFor(() => expect(app.connections()).toBe(1));
     await vi.waitFor(() => expect(app.connections()).toBe(0), 10_000);
     client.socket.destroy();
   });
