@@ -195,7 +195,7 @@ function readAnswer({ id: idText, result, error }: Parts, { line, scan, mask }: 
   if (utf8Of(idText) === 'null' && error !== undefined) {
     return violation(`that answers no request (id null): it could not read what it was sent: ${excerptOf(error, mask)}`);
   }
-  const id = parseChecked(idSchema, idText);
+  const id = readId(idText);
   if (!id.ok) return violation(`with an id that the proxy never sent: ${id.reason}`);
   if ((result === undefined) === (error === undefined)) return violation('that has not exactly one of result and error', id.value);
   if (scan.nonFinite) return { ok: true, message: { type: 'invalid', id: id.value, breach: nonFiniteResult(id.value) } };
@@ -203,6 +203,11 @@ function readAnswer({ id: idText, result, error }: Parts, { line, scan, mask }: 
   const reply = readErrorObject(error ?? idText);
   if (typeof reply === 'string') return violation(`with a wrong error: ${reply}`, id.value);
   return { ok: true, message: { type: 'error', id: id.value, error: reply, lineBytes: line.length } };
+}
+
+/** What is no text may hold NaN, which cannot be parsed. */
+function readId(text: JsonText): Checked<string> {
+  return byteAt(text, 0) === 0x22 ? parseChecked(idSchema, text) : { ok: false, reason: 'expected string' };
 }
 
 const idSchema = v.pipe(v.string(), v.minLength(1), v.maxLength(idCharactersMax));

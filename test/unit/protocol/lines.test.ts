@@ -170,6 +170,8 @@ describe('breaches', () => {
     ['an unknown notification', '{"jsonrpc":"2.0","method":"hello","params":{}}\n', 'with the method "hello"'],
     ['neither id nor method', '{"jsonrpc":"2.0","result":1}\n', 'neither an id nor a method'],
     ['a number as id', '{"jsonrpc":"2.0","id":1,"result":1}\n', 'with an id that the proxy never sent'],
+    ['NaN as id', '{"jsonrpc":"2.0","id":NaN,"result":1}\n', 'with an id that the proxy never sent'],
+    ['an id with NaN in it', '{"jsonrpc":"2.0","id":[NaN],"error":{"message":"x"}}\n', 'with an id that the proxy never sent'],
     ['a long id', `{"jsonrpc":"2.0","id":"${'a'.repeat(65)}","result":1}\n`, 'with an id that the proxy never sent'],
     ['id null', '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}\n', 'Parse error'],
     ['result and error', '{"jsonrpc":"2.0","id":"a","result":1,"error":{"message":"x"}}\n', 'exactly one of result and error'],

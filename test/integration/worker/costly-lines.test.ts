@@ -1,0 +1,27 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { dispatcherOf, type FixtureOptions, failureOf, invocation, nodeFixture } from '../../helpers/dispatching.ts';
+import { type Leftovers, nothingLeft, watchLeftovers } from '../../helpers/leftovers.ts';
+
+let leftovers: () => Promise<Leftovers>;
+
+beforeEach(() => {
+  leftovers = watchLeftovers();
+});
+
+afterEach(async () => {
+  expect(await leftovers()).toEqual(nothingLeft);
+});
+
+/** How an invocation fails whose connector writes the pieces as one line, each so many times; ID is the invocation’s. */
+async function failureBy(line: readonly (readonly [text: string, times: number])[], options: Partial<FixtureOptions> = {}) {
+  await using test = dispatcherOf([nodeFixture('writes-as-told.ts', ['Write'], options)]);
+  return failureOf(await test.dispatcher.invoke(invocation('Write', { line })));
+}
+
+describe('one line of a connector fails its own calls, not the proxy', () => {
+  test('with NaN as its id', async () => {
+    const { code, message } = await failureBy([['{"jsonrpc":"2.0","id":NaN,"result":1}', 1]]);
+    expect(code).toBe('protocol_violation');
+    expect(message).toContain('with an id that the proxy never sent');
+  });
+});
