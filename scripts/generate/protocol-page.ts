@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { membersMaxDefault } from '../../src/lib/json-scan.ts';
 import { lineLimitsDefault, messageMembersMax, replyFieldBytesMax } from '../../src/protocol/limits.ts';
 import * as messages from '../../src/protocol/messages.ts';
 import { invocationLogsMax } from '../../src/worker/invocation-logs.ts';
@@ -161,10 +162,11 @@ function bounds(): string {
     ['bytes of a notification', `${notificationBytesMax}`, '`protocol_violation`'],
     ['blank lines in a row', `${blankLinesMax}`, '`protocol_violation`'],
     [
-      'members of a message; of a result; of an error’s data',
+      'members of a message and of its `error`; of a result; of an error’s data',
       `${messageMembersMax}`,
       '`protocol_violation`; `invalid_result`; the data is not used',
     ],
+    ['members of a `spiff` that is an object, and of its `error`', `${membersMaxDefault}`, '`invalid_result`'],
     ['bytes of `headers` and of `logs`, each', `${replyFieldBytesMax}`, '`invalid_result`'],
     ['bytes of a line of stderr', `${stderrLineBytesMax}`, 'none: it is cut'],
     ['bytes of log lines of one process, by stderr and `log` together', logText, 'none: more are dropped, and counted in the log'],

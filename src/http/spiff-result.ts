@@ -4,7 +4,7 @@
  * short ones are parsed. What would crash the client (section 4) is never sent: it becomes `invalid_result` and names the member.
  */
 import { ProxyError } from '../errors.ts';
-import { scanMembers } from '../lib/json-scan.ts';
+import { membersMaxDefault, scanJson } from '../lib/json-scan.ts';
 import type { JsonText } from '../lib/json-text.ts';
 import { bytesOf } from '../lib/pieces.ts';
 import type { Answer } from './answer.ts';
@@ -12,8 +12,14 @@ import { asciiJson } from './ascii-json.ts';
 
 const jsonType = 'application/json';
 
-/** Members of an object as their own text; the last of a repeated key counts, as for every reader. */
+/** The members that mean something, as their own text; the last of a repeated key counts, as for every reader. */
 type Members = ReadonlyMap<string, Buffer>;
+
+const knownNames: ReadonlySet<string> = new Set([
+  ...['command_response_version', 'command_response', 'error', 'spiff__logs'],
+  ...['response', 'mimetype', 'status'],
+  ...['error_code', 'message'],
+]);
 
 /** `logs`: what the proxy has to tell of the invocation; an answer of version 2 has a place for it. */
 export function spiffAnswer(result: JsonText, status: 200 | 202, logs: readonly string[] = []): Answer | ProxyError {
@@ -26,7 +32,7 @@ export function spiffAnswer(result: JsonText, status: 200 | 202, logs: readonly 
 }
 
 function answerOf(result: Buffer, status: 200 | 202, logs: readonly string[]): Answer {
-  const members = membersOf(result);
+  const members = membersOf(result, 'it');
   if (members === undefined) return scalarAnswer(result, status);
   const isVersion2 = versionOf(members) > 1;
   if (isVersion2 || status === 202) {
@@ -55,7 +61,7 @@ function checkForClient(members: Members, needsResponse: boolean): void {
   const response = members.get('command_response');
   if (needsResponse && (response === undefined || !isKind(response, '{'))) throw invalid('its command_response is no object');
   const error = members.get('error');
-  const errorMembers = error === undefined ? undefined : membersOf(error);
+  const errorMembers = error === undefined ? undefined : membersOf(error, 'its error');
   if (errorMembers?.has('error_code') && !errorMembers.has('message')) throw invalid('its error has an error_code but no message');
 }
 
@@ -137,9 +143,13 @@ function responseBytes(response: Buffer): Buffer {
   return Buffer.from(text);
 }
 
-function membersOf(text: Buffer): Members | undefined {
+/** Undefined for what is no object. A list of more members than the scanner’s default could be many times as large as the text. */
+function membersOf(text: Buffer, what: 'it' | 'its error'): Members | undefined {
   if (!isKind(text, '{')) return undefined;
-  return new Map(scanMembers(text, 0, text.length).map(({ key, valueStart, valueEnd }) => [key, text.subarray(valueStart, valueEnd)]));
+  const scan = scanJson(text, { nestingMax: Number.POSITIVE_INFINITY });
+  if (!scan.ok) throw invalid(`${what} has more than ${membersMaxDefault} members`);
+  const known = scan.members.filter(({ key }) => knownNames.has(key));
+  return new Map(known.map(({ key, valueStart, valueEnd }) => [key, text.subarray(valueStart, valueEnd)]));
 }
 
 function isKind(text: Buffer, first: '{' | '[' | '"'): boolean {

@@ -7,7 +7,7 @@ import {
   type ScanOptions,
   scanAscii,
 } from './json-machine.ts';
-import { byteAt, bytesOf, type Piece, slicePiece } from './pieces.ts';
+import { byteAt, bytesOf, type Piece } from './pieces.ts';
 import { firstInvalidUtf8 } from './utf8.ts';
 
 export { membersMaxDefault, nestingCapacity, type ScanOptions } from './json-machine.ts';
@@ -107,25 +107,6 @@ function listMembers(text: Piece, { members: numbers, membersLength }: ScanNumbe
 function keyText(text: Piece, start: number, end: number, isEscaped: boolean): string {
   const quoted = typeof text === 'string' ? text.slice(start, end) : bytesOf(text).toString('utf8', start, end);
   return isEscaped ? (JSON.parse(quoted) as string) : quoted.slice(1, -1);
-}
-
-/**
- * The members of an object within bytes that `scanJson` has accepted, which the object then cannot break; none for any other type.
- * `start` is the offset of its brace; offsets are those of `text`.
- */
-export function scanMembers(text: Piece, start: number, end: number): readonly Member[] {
-  const scan = scanJson(slicePiece(text, start, end), {
-    nestingMax: Number.POSITIVE_INFINITY,
-    membersMax: Number.POSITIVE_INFINITY,
-    allowNonFinite: true,
-  });
-  if (!scan.ok || start === 0) return scan.ok ? scan.members : [];
-  return scan.members.map(({ key, memberStart, valueStart, valueEnd }) => ({
-    key,
-    memberStart: memberStart + start,
-    valueStart: valueStart + start,
-    valueEnd: valueEnd + start,
-  }));
 }
 
 /** Longest number that is seen to be an integer; every such one is exact as a double. */

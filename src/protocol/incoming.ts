@@ -1,10 +1,11 @@
 import * as v from 'valibot';
 import { GrowingScan } from '../lib/growing-scan.ts';
-import { type Member, type ScannedJson, type ScanOptions, type ScanResult, scanJson, scanMembers } from '../lib/json-scan.ts';
+import { type Member, type ScannedJson, type ScanOptions, type ScanResult, scanJson } from '../lib/json-scan.ts';
 import { type JsonText, memberText, trustJsonText } from '../lib/json-text.ts';
 import { byteAt, bytesOf, latin1, type Piece, slicePiece, utf8Of } from '../lib/pieces.ts';
 import { type Breach, escapeUnprintable, excerptOf, type Mask, notAMessage } from './breach.ts';
 import { type Checked, parseChecked } from './checked-parse.ts';
+import { type ErrorReply, readErrorObject } from './error-object.ts';
 import { type LineLimits, messageMembersMax } from './limits.ts';
 import { type LogParams, LogParamsSchema, type ProgressParams, ProgressParamsSchema } from './messages.ts';
 
@@ -22,12 +23,6 @@ export type Incoming =
   | { readonly type: 'invalid'; readonly id: string; readonly breach: Breach }
   | { readonly type: 'notification'; readonly method: 'log'; readonly params: LogParams }
   | { readonly type: 'notification'; readonly method: 'progress'; readonly params: ProgressParams };
-
-export interface ErrorReply {
-  readonly message: string;
-  readonly code?: number;
-  readonly data?: JsonText;
-}
 
 export type LineReading = { readonly ok: true; readonly message: Incoming } | { readonly ok: false; readonly breach: Breach };
 
@@ -215,21 +210,6 @@ const idSchema = v.pipe(v.string(), v.minLength(1), v.maxLength(idCharactersMax)
 export function nonFiniteResult(id?: string): Breach {
   const message = 'The command ran, but its result holds NaN or Infinity, which JSON does not have. Replace them, e.g. by null.';
   return { code: 'invalid_result', message, ...(id === undefined ? {} : { id }) };
-}
-
-/** The error of an answer, or what is wrong with it. `data` stays text. */
-function readErrorObject(text: JsonText): ErrorReply | string {
-  const members = new Map(scanMembers(text, 0, text.length).map((member) => [member.key, memberText(text, member, false)]));
-  if (members.has('__proto__')) return 'a key is __proto__';
-  const messageText = members.get('message');
-  if (messageText === undefined) return 'it has no message';
-  const message = parseChecked(v.string(), messageText);
-  if (!message.ok) return `message: ${message.reason}`;
-  const codeText = members.get('code');
-  const code = codeText === undefined ? undefined : parseChecked(v.number(), codeText);
-  if (code?.ok === false) return `code: ${code.reason}`;
-  const data = members.get('data');
-  return { message: message.value, ...(code === undefined ? {} : { code: code.value }), ...(data === undefined ? {} : { data }) };
 }
 
 function violation(what: string, id?: string): { readonly ok: false; readonly breach: Breach } {

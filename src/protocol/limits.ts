@@ -23,7 +23,7 @@ export const lineLimitsDefault: LineLimits = {
   notificationBytesMax: notificationBytesMaxDefault,
 };
 
-/** Members of one message or one result that are looked at; more than any message has. */
+/** Members that are looked at of one message, one result, one error and its data; more than any has. */
 export const messageMembersMax = 64;
 
 /** Bytes of what is parsed of a reply beside its body: `headers` and `logs`, each. */

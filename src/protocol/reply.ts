@@ -1,12 +1,14 @@
 import * as v from 'valibot';
-import { type Member, type ScannedJson, scanJson } from '../lib/json-scan.ts';
+import { type Member, scanJson } from '../lib/json-scan.ts';
 import { type JsonText, memberText, trustJsonText } from '../lib/json-text.ts';
-import { byteAt, type Piece, utf8Of } from '../lib/pieces.ts';
+import { byteAt, utf8Of } from '../lib/pieces.ts';
 import { type Breach, escapeUnprintable, type Mask, notAMessage, tooLarge } from './breach.ts';
 import { type Checked, parseChecked } from './checked-parse.ts';
-import { type ErrorReply, nonFiniteResult } from './incoming.ts';
+import type { ErrorReply } from './error-object.ts';
+import { nonFiniteResult } from './incoming.ts';
 import { messageMembersMax, replyFieldBytesMax } from './limits.ts';
 import { type InitializeResult, InitializeResultSchema, InvokeErrorDataSchema, InvokeResultSchema } from './messages.ts';
+import { type Texts, textsByKey } from './texts-by-key.ts';
 
 /** What the connector answered, its values as its own text. */
 export type Reply =
@@ -85,7 +87,7 @@ export function readError({ message, data }: ErrorReply): ConnectorError {
   if (data === undefined) return { errorCode: 'connector_failed', message };
   // What a library puts there on its own, a traceback say, is worth showing.
   if (byteAt(data, 0) !== 0x7b) return { errorCode: 'connector_failed', message, detail: data };
-  return errorOf(message, textsByKey(data, undefined));
+  return errorOf(message, textsByKey(data));
 }
 
 /** The `result` of an answer to `initialize`, parsed and checked. */
@@ -118,22 +120,12 @@ export function readOneshot(
 }
 
 function readOneshotError(error: JsonText): OneshotReading {
-  const texts = textsByKey(error, undefined);
+  const texts = textsByKey(error);
   const messageText = typeof texts === 'string' ? undefined : texts.get('message');
   const message = messageText === undefined ? undefined : parseChecked(v.string(), messageText);
   if (message?.ok !== true) return { type: 'breach', breach: invalid('its "error" is not an object with the text "message"').breach };
   return { type: 'error', error: errorOf(message.value, texts) };
 }
-
-/** Members by key, the last of a key that occurs twice, as text; or what is wrong with them. */
-function textsByKey(text: Piece, known: Pick<ScannedJson, 'members' | 'hasLineBreak'> | undefined): Texts | string {
-  const scan = known ?? scanJson(text, { nestingMax: Number.POSITIVE_INFINITY, membersMax: messageMembersMax });
-  if (!('members' in scan)) return scan.reason;
-  const texts = new Map(scan.members.map((member) => [member.key, memberText(text, member, scan.hasLineBreak)]));
-  return texts.has('__proto__') ? 'a key is __proto__' : texts;
-}
-
-type Texts = ReadonlyMap<string, JsonText>;
 
 const ReplyFieldsSchema = v.pick(InvokeResultSchema, ['mimetype', 'httpStatus', 'headers', 'logs', 'accepted']);
 const replyFieldNames = Object.keys(ReplyFieldsSchema.entries);

@@ -24,4 +24,15 @@ describe('one line of a connector fails its own calls, not the proxy', () => {
     expect(code).toBe('protocol_violation');
     expect(message).toContain('with an id that the proxy never sent');
   });
+
+  test.each(['ID', 'made-up'])('with a million members in an error for the id %s', async (id) => {
+    const line = [
+      [`{"jsonrpc":"2.0","id":"${id}","error":{"message":"no"`, 1],
+      [',"":0', 1_000_000],
+      ['}}', 1],
+    ] as const;
+    const { code, message } = await failureBy(line, { limits: { messageBytesMax: 8_000_000 } });
+    expect(code).toBe('protocol_violation');
+    expect(message).toContain('with a wrong error: it has more than 64 members');
+  });
 });

@@ -57,6 +57,23 @@ describe('a result of version 2', () => {
   });
 });
 
+describe('a result with many members', () => {
+  const many = (count: number) => Array.from({ length: count }, (_, index) => `"${index}": 0`).join(', ');
+
+  test('is passed on whole, as far as its members are looked at', () => {
+    const text = `{${many(65_534)}, "command_response_version": 2, ${response}}`;
+    expect(bodyOf(answerOf(text))).toBe(text);
+  });
+
+  test.each([
+    ['it has more than 65536 members', `{${many(65_535)}, "command_response_version": 2, ${response}}`],
+    ['its error has more than 65536 members', `{"command_response_version": 2, ${response}, "error": {${many(65_537)}}}`],
+  ])('beyond that is invalid_result: %s', (reason, text) => {
+    expect(answerOf(text)).toMatchObject({ code: 'invalid_result', message: expect.stringContaining(reason) });
+    expect(answerOf(text, 202)).toMatchObject({ code: 'invalid_result' });
+  });
+});
+
 describe('a result of version 1', () => {
   test.each([
     [

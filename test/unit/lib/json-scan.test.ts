@@ -7,7 +7,6 @@ import {
   type ScannedJson,
   type ScanOptions,
   type ScanResult,
-  scanMembers,
   scanJson as scanPiece,
   seenType,
 } from '../../../src/lib/json-scan.ts';
@@ -108,20 +107,6 @@ describe('against JSON.parse', () => {
     );
   });
 
-  test('finds the members of an object within an object, by offsets of the whole', () => {
-    const inner = fc.array(fc.tuple(jsonKeys(), jsonTexts(2)), { maxLength: 6 });
-    void fc.assert(
-      fc.property(inner, (members) => {
-        const bytes = Buffer.from(`{"x": 1, "inner": {${members.map(([key, value]) => `${key}:${value}`).join(',')}} }`);
-        const outer = scanned(bytes).members[1]!;
-        const found = scanMembers(bytes, outer.valueStart, outer.valueEnd);
-        expect(found.map(({ key }) => key)).toEqual(members.map(([key]) => JSON.parse(key)));
-        expect(found.map((member) => valueText(bytes, member))).toEqual(members.map(([, value]) => trimJson(value)));
-        expect(found.every(({ memberStart }) => bytes[memberStart] === 0x22)).toBe(true);
-      }),
-    );
-  });
-
   test('skips strings of every length at every alignment, whatever stands at their end', () => {
     for (let length = 0; length < 80; length += 1) {
       for (const shift of [0, 1, 2, 3]) {
@@ -187,7 +172,6 @@ describe('members', () => {
 
   test('has none for what is not an object', () => {
     expect(scanned('[{"a":1}]').members).toEqual([]);
-    expect(scanMembers(Buffer.from(' [1]'), 1, 4)).toEqual([]);
   });
 
   test('are limited in number', () => {

@@ -194,6 +194,7 @@ describe('breaches', () => {
     ['a log without message', '{"jsonrpc":"2.0","method":"log"}\n', 'message: expected'],
     ['a wrong level', '{"jsonrpc":"2.0","method":"log","params":{"message":"m","level":"loud"}}\n', 'level: expected'],
     ['an error without message', '{"jsonrpc":"2.0","id":"a","error":{"code":1}}\n', 'it has no message'],
+    ['an error with many members', `{"jsonrpc":"2.0","id":"a","error":{"message":"m"${',"x":0'.repeat(64)}}}\n`, 'more than 64 members'],
     ['an error that is text', '{"jsonrpc":"2.0","id":"a","error":"no"}\n', 'it has no message'],
     ['an end within a message', '{"jsonrpc":"2.0","id":"a"', 'ended within a message, after 25 bytes'],
     ['an end within text', 'Traceback', '"Traceback"'],
