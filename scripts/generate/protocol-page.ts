@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { membersMaxDefault } from '../../src/lib/json-scan.ts';
-import { lineLimitsDefault, messageMembersMax, replyFieldBytesMax } from '../../src/protocol/limits.ts';
+import { lineLimitsDefault, messageMembersMax, parsedBytesMax, parsedNestingMax, replyFieldBytesMax } from '../../src/protocol/limits.ts';
 import * as messages from '../../src/protocol/messages.ts';
 import { invocationLogsMax } from '../../src/worker/invocation-logs.ts';
 import { logBudget } from '../../src/worker/log-budget.ts';
@@ -167,6 +167,12 @@ function bounds(): string {
       '`protocol_violation`; `invalid_result`; the data is not used',
     ],
     ['members of a `spiff` that is an object, and of its `error`', `${membersMaxDefault}`, '`invalid_result`'],
+    ['bytes of the answer to `initialize`; of an id; of an error’s `code`', `${parsedBytesMax}`, 'the start fails; `protocol_violation`'],
+    [
+      'objects and arrays within one another in these, in `params`, and in `headers` and `logs`, also where `limits.nesting` is higher',
+      `${parsedNestingMax}`,
+      'the start fails; `protocol_violation`; `invalid_result`',
+    ],
     ['bytes of `headers` and of `logs`, each', `${replyFieldBytesMax}`, '`invalid_result`'],
     ['bytes of a line of stderr', `${stderrLineBytesMax}`, 'none: it is cut'],
     ['bytes of log lines of one process, by stderr and `log` together', logText, 'none: more are dropped, and counted in the log'],

@@ -232,7 +232,10 @@ const LimitsSchema = closed({
     v.description('How long a cancelled invocation may still answer before its worker is killed.'),
   ),
   message: v.pipe(v.optional(size('1kB', '1GiB'), defaults.limits.message), v.description('One message to or from the connector.')),
-  nesting: v.pipe(v.optional(count(4, 10_000), defaults.limits.nesting), v.description('Levels of JSON in one message.')),
+  nesting: v.pipe(
+    v.optional(count(4, 10_000), defaults.limits.nesting),
+    v.description('Levels of JSON in one message; of what the proxy itself parses of it, 512 at most.'),
+  ),
 });
 
 const WorkersSchema = closed({

@@ -16,12 +16,28 @@ export function parseJson(text: string): unknown {
   return withoutTails(JSON.parse(marked), tail);
 }
 
-/** Object.fromEntries keeps `__proto__` an ordinary key, as JSON.parse does. */
+/** Without recursion, which a text of many levels would overflow. */
 function withoutTails(value: unknown, tail: string): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map((item) => withoutTails(item, tail));
-  const entries = Object.entries(value).map(([key, item]) => {
-    return [key.endsWith(tail) ? key.slice(0, -tail.length) : key, withoutTails(item, tail)] as const;
-  });
-  return Object.fromEntries(entries);
+  const root: Container = { value };
+  const waiting = [root];
+  // The list grows while it is walked.
+  for (const container of waiting) {
+    for (const [key, item] of Object.entries(container)) {
+      if (typeof item !== 'object' || item === null) continue;
+      const renamed = Array.isArray(item) ? (item as unknown as Container) : withoutTailsInKeys(item, tail);
+      container[key] = renamed;
+      waiting.push(renamed);
+    }
+  }
+  return root['value'];
+}
+
+/** An object or, by index, an array. */
+type Container = Record<string, unknown>;
+
+/** Object.fromEntries keeps `__proto__` an ordinary key, as JSON.parse does; once it is one, it can be set like others. */
+function withoutTailsInKeys(object: object, tail: string): Container {
+  return Object.fromEntries(
+    Object.entries(object).map(([key, item]) => [key.endsWith(tail) ? key.slice(0, -tail.length) : key, item] as const),
+  );
 }

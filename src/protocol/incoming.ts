@@ -61,7 +61,7 @@ export function readLine(line: Buffer, limits: LineLimits, mask: Mask, begun?: B
   if (!scan.ok) return { ok: false, breach: notAMessage(line, mask, `byte ${scan.offset}: ${scan.reason}`) };
   const parts = partsOf(line, scan);
   if (typeof parts === 'string') return violation(parts);
-  if (parts.jsonrpc === undefined || utf8Of(parts.jsonrpc) !== '"2.0"') return violation('without the member "jsonrpc": "2.0"');
+  if (parts.jsonrpc === undefined || !isText(parts.jsonrpc, '"2.0"')) return violation('without the member "jsonrpc": "2.0"');
   if (parts.method !== undefined) return readNotification(parts.method, { parts, limits, mask, lineBytes: line.length, scan });
   return readAnswer(parts, { line, scan, mask });
 }
@@ -114,6 +114,10 @@ function isIdByte(byte: number | undefined): boolean {
   return (
     (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x30 && byte <= 0x39) || (byte >= 0x41 && byte <= 0x5a) || byte === 0x2d || byte === 0x5f
   );
+}
+
+function isText(piece: Piece, text: string): boolean {
+  return piece.length === text.length && holdsAt(piece, text, 0);
 }
 
 function holdsAt(line: Piece, text: string, start: number): boolean {
@@ -187,7 +191,7 @@ interface AnswerScene {
 
 function readAnswer({ id: idText, result, error }: Parts, { line, scan, mask }: AnswerScene): LineReading {
   if (idText === undefined) return violation('with neither an id nor a method');
-  if (utf8Of(idText) === 'null' && error !== undefined) {
+  if (isText(idText, 'null') && error !== undefined) {
     return violation(`that answers no request (id null): it could not read what it was sent: ${excerptOf(error, mask)}`);
   }
   const id = readId(idText);

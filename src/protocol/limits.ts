@@ -28,3 +28,9 @@ export const messageMembersMax = 64;
 
 /** Bytes of what is parsed of a reply beside its body: `headers` and `logs`, each. */
 export const replyFieldBytesMax = 256 * 1024;
+
+/** Bytes of what is parsed of a message at once: the answer to `initialize`, an id, or those parts of another answer that mean something. */
+export const parsedBytesMax = 1024 * 1024;
+
+/** Objects and arrays within one another in what is parsed, whatever `nestingMax` lets pass: it is walked by recursion. */
+export const parsedNestingMax = 512;

@@ -6,7 +6,7 @@ import { type Breach, escapeUnprintable, type Mask, notAMessage, tooLarge } from
 import { type Checked, parseChecked } from './checked-parse.ts';
 import type { ErrorReply } from './error-object.ts';
 import { nonFiniteResult } from './incoming.ts';
-import { messageMembersMax, replyFieldBytesMax } from './limits.ts';
+import { messageMembersMax, parsedBytesMax, replyFieldBytesMax } from './limits.ts';
 import { type InitializeResult, InitializeResultSchema, InvokeErrorDataSchema, InvokeResultSchema } from './messages.ts';
 import { type Texts, textsByKey } from './texts-by-key.ts';
 
@@ -96,7 +96,8 @@ export function readInitialize(
 ): { readonly ok: true; readonly result: InitializeResult } | { readonly ok: false; readonly breach: Breach } {
   const parsed = parseChecked(InitializeResultSchema, result);
   if (parsed.ok) return { ok: true, result: parsed.value };
-  const message = `The connector’s answer to initialize is wrong: ${escapeUnprintable(parsed.reason)}. See docs/protocol.md.`;
+  const reason = result.length > parsedBytesMax ? `${parsed.reason}; leave out what is in the manifest` : parsed.reason;
+  const message = `The connector’s answer to initialize is wrong: ${escapeUnprintable(reason)}. See docs/protocol.md.`;
   return { ok: false, breach: { code: 'protocol_violation', message } };
 }
 

@@ -35,4 +35,23 @@ describe('one line of a connector fails its own calls, not the proxy', () => {
     expect(code).toBe('protocol_violation');
     expect(message).toContain('with a wrong error: it has more than 64 members');
   });
+
+  test.each([
+    ['a log', '{"jsonrpc":"2.0","method":"log","params":{"message":"m","fields":{"a":', '}}}', 'protocol_violation'],
+    ['an id', '{"jsonrpc":"2.0","result":1,"id":', '}', 'protocol_violation'],
+    ['an error’s message', '{"jsonrpc":"2.0","id":"ID","error":{"message":', '}}', 'protocol_violation'],
+    ['an error’s code', '{"jsonrpc":"2.0","id":"ID","error":{"message":"m","code":', '}}', 'protocol_violation'],
+    ['the logs of a reply', '{"jsonrpc":"2.0","id":"ID","result":{"body":1,"logs":', '}}', 'invalid_result'],
+  ])('with more levels in %s than can be walked', async (_, head, tail, expected) => {
+    const levels = 9000;
+    const line = [
+      [head, 1],
+      ['[', levels],
+      [']', levels],
+      [tail, 1],
+    ] as const;
+    const { code, message } = await failureBy(line, { limits: { nestingMax: 10_000 } });
+    expect(code).toBe(expected);
+    expect(message).toMatch(/it is nested deeper than 512|expected string/);
+  });
 });

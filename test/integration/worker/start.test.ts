@@ -21,6 +21,7 @@ describe('a connector that cannot start', () => {
     { how: 'version', says: /speaks version 2 of the protocol, and this Bulkhead speaks 1/ },
     { how: 'missing', says: /its manifest has commands that it does not have itself: "Echo"/ },
     { how: 'unknown', says: /has commands that its manifest does not have: "Extra"/ },
+    { how: 'large', says: /answer to initialize is wrong: it has more than 1048576 bytes; leave out what is in the manifest\./ },
     { how: 'refuses', says: /answered initialize with the error: no licence/ },
   ];
 

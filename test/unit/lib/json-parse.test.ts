@@ -20,6 +20,23 @@ describe('parseJson', () => {
   test('the last of a key given twice wins, however each is written, and __proto__ stays a key', () => {
     expect(parseJson('{"a":1,"b":2,"\\u0061":3}')).toEqual({ a: 3, b: 2 });
     expect(Object.keys(parseJson('{"\\n":1,"__proto__":2}') as object)).toEqual(['\n', '__proto__']);
+    const parsed = parseJson('{"\\n":1,"__proto__":{"\\t":[{"\\r":2}]}}') as object;
+    expect(Object.getPrototypeOf(parsed)).toBe(Object.prototype);
+    expect(Object.entries(parsed)).toEqual([
+      ['\n', 1],
+      ['__proto__', { '\t': [{ '\r': 2 }] }],
+    ]);
+  });
+
+  test('reads as many levels as a scan may let pass', () => {
+    interface Nested {
+      readonly é: readonly Nested[];
+    }
+    const levels = 10_000;
+    const text = '{"\\u00e9":['.repeat(levels / 2) + ']}'.repeat(levels / 2);
+    let depth = 0;
+    for (let value = parseJson(text) as Nested | undefined; value !== undefined; value = value.é[0]) depth += 2;
+    expect(depth).toBe(levels);
   });
 
   test('has the keys that the scanner has', () => {

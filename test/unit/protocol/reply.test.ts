@@ -158,6 +158,24 @@ describe('readInitialize', () => {
   });
 });
 
+test('what is parsed of an answer is limited', () => {
+  const initialized = (bytes: number) => {
+    const text = '{"protocol":1,"commands":[],"description":"?"}';
+    return readInitialize(json(text.replace('?', 'x'.repeat(bytes - text.length + 1))));
+  };
+  expect(initialized(1_048_576).ok).toBe(true);
+  const large = initialized(1_048_577);
+  if (large.ok) throw new Error('accepted');
+  expect(large.breach.message).toContain('it has more than 1048576 bytes; leave out what is in the manifest');
+
+  const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
+  expect(readInitialize(json(`{"protocol":1,"commands":[],"x":${nested(511)}}`)).ok).toBe(true);
+  const deep = readInitialize(json(`{"protocol":1,"commands":[],"x":${nested(512)}}`));
+  if (deep.ok) throw new Error('accepted');
+  expect(deep.breach.message).toContain('it is nested deeper than 512');
+  expect(reasonOf(readReply(json(`{"body":1,"logs":${nested(9000)}}`)))).toContain('it is nested deeper than 512');
+});
+
 describe('readOneshot', () => {
   const limits = { messageBytesMax: 1000, nestingMax: 8 };
   const read = (text: string, own = limits) => told(readOneshot(Buffer.from(text), own));
