@@ -1,7 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { membersMaxDefault } from '../../src/lib/json-scan.ts';
-import { lineLimitsDefault, messageMembersMax, parsedBytesMax, parsedNestingMax, replyFieldBytesMax } from '../../src/protocol/limits.ts';
+import {
+  errorMessageBytesMax,
+  lineLimitsDefault,
+  messageMembersMax,
+  parsedBytesMax,
+  parsedNestingMax,
+  replyFieldBytesMax,
+} from '../../src/protocol/limits.ts';
 import * as messages from '../../src/protocol/messages.ts';
 import { invocationLogsMax } from '../../src/worker/invocation-logs.ts';
 import { logBudget } from '../../src/worker/log-budget.ts';
@@ -173,6 +180,7 @@ function bounds(): string {
       `${parsedNestingMax}`,
       'the start fails; `protocol_violation`; `invalid_result`',
     ],
+    ['bytes of an error’s `message`, as it is written', `${errorMessageBytesMax}`, 'none: the rest is left out'],
     ['bytes of `headers` and of `logs`, each', `${replyFieldBytesMax}`, '`invalid_result`'],
     ['bytes of a line of stderr', `${stderrLineBytesMax}`, 'none: it is cut'],
     ['bytes of log lines of one process, by stderr and `log` together', logText, 'none: more are dropped, and counted in the log'],

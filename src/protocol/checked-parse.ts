@@ -35,7 +35,14 @@ function reasonOf(issue: v.BaseIssue<unknown>): string {
   const path = v.getDotPath(issue);
   // A validation’s own words say what is right; the words of a type would repeat what was found.
   const fault = issue.kind === 'validation' ? issue.message : `expected ${issue.expected}`;
-  return path === null ? fault : `${path}: ${fault}`;
+  return path === null ? fault : `${shortened(path)}: ${fault}`;
+}
+
+/** A path may hold the name of a header, which the connector chose. */
+const pathCharactersMax = 128;
+
+function shortened(path: string): string {
+  return path.length > pathCharactersMax ? `${path.slice(0, pathCharactersMax)}…` : path;
 }
 
 /** Recursion is bounded by `parsedNestingMax`. */

@@ -199,7 +199,7 @@ function readAnswer({ id: idText, result, error }: Parts, { line, scan, mask }: 
   if ((result === undefined) === (error === undefined)) return violation('that has not exactly one of result and error', id.value);
   if (scan.nonFinite) return { ok: true, message: { type: 'invalid', id: id.value, breach: nonFiniteResult(id.value) } };
   if (result !== undefined) return { ok: true, message: { type: 'result', id: id.value, result, lineBytes: line.length } };
-  const reply = readErrorObject(error ?? idText);
+  const reply = readErrorObject(error ?? idText, mask);
   if (typeof reply === 'string') return violation(`with a wrong error: ${reply}`, id.value);
   return { ok: true, message: { type: 'error', id: id.value, error: reply, lineBytes: line.length } };
 }

@@ -34,3 +34,6 @@ export const parsedBytesMax = 1024 * 1024;
 
 /** Objects and arrays within one another in what is parsed, whatever `nestingMax` lets pass: it is walked by recursion. */
 export const parsedNestingMax = 512;
+
+/** Bytes of an error’s message, as it is written in JSON, of which more is cut off: it goes into answers and logs. */
+export const errorMessageBytesMax = 16 * 1024;

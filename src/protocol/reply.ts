@@ -4,7 +4,7 @@ import { type JsonText, memberText, trustJsonText } from '../lib/json-text.ts';
 import { byteAt, utf8Of } from '../lib/pieces.ts';
 import { type Breach, escapeUnprintable, type Mask, notAMessage, tooLarge } from './breach.ts';
 import { type Checked, parseChecked } from './checked-parse.ts';
-import type { ErrorReply } from './error-object.ts';
+import { type ErrorReply, readErrorMessage } from './error-object.ts';
 import { nonFiniteResult } from './incoming.ts';
 import { messageMembersMax, parsedBytesMax, replyFieldBytesMax } from './limits.ts';
 import { type InitializeResult, InitializeResultSchema, InvokeErrorDataSchema, InvokeResultSchema } from './messages.ts';
@@ -113,17 +113,17 @@ export function readOneshot(
   if (scan.nonFinite) return { type: 'breach', breach: nonFiniteResult() };
   const texts = textsByKey(stdout, scan);
   const error = typeof texts === 'string' ? undefined : texts.get('error');
-  if (error !== undefined) return readOneshotError(error);
+  if (error !== undefined) return readOneshotError(error, mask);
   const document = memberText(stdout, { key: '', memberStart: 0, valueStart: scan.start, valueEnd: scan.end }, scan.hasLineBreak);
   const reading = readReply(document, scan.start === 0 ? scan.members : undefined);
   if (!reading.ok) return { type: 'breach', breach: reading.breach };
   return { type: 'reply', reply: reading.reply, accepted: reading.accepted };
 }
 
-function readOneshotError(error: JsonText): OneshotReading {
+function readOneshotError(error: JsonText, mask: Mask): OneshotReading {
   const texts = textsByKey(error);
   const messageText = typeof texts === 'string' ? undefined : texts.get('message');
-  const message = messageText === undefined ? undefined : parseChecked(v.string(), messageText);
+  const message = messageText === undefined ? undefined : readErrorMessage(messageText, mask);
   if (message?.ok !== true) return { type: 'breach', breach: invalid('its "error" is not an object with the text "message"').breach };
   return { type: 'error', error: errorOf(message.value, texts) };
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { errorMessageBytesMax } from '../../../src/protocol/limits.ts';
 import { dispatcherOf, type FixtureOptions, failureOf, invocation, nodeFixture } from '../../helpers/dispatching.ts';
 import { type Leftovers, nothingLeft, watchLeftovers } from '../../helpers/leftovers.ts';
 
@@ -53,5 +54,16 @@ describe('one line of a connector fails its own calls, not the proxy', () => {
     const { code, message } = await failureBy(line, { limits: { nestingMax: 10_000 } });
     expect(code).toBe(expected);
     expect(message).toMatch(/it is nested deeper than 512|expected string/);
+  });
+
+  test('with an error of a million characters', async () => {
+    const line = [
+      ['{"jsonrpc":"2.0","id":"ID","error":{"message":"', 1],
+      ['\u007f', 1_000_000],
+      ['"}}', 1],
+    ] as const;
+    const { code, message } = await failureBy(line);
+    expect(code).toBe('connector_failed');
+    expect(message).toBe(`${'\u007f'.repeat(errorMessageBytesMax - 1)}…`);
   });
 });

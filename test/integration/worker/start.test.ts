@@ -23,6 +23,7 @@ describe('a connector that cannot start', () => {
     { how: 'unknown', says: /has commands that its manifest does not have: "Extra"/ },
     { how: 'large', says: /answer to initialize is wrong: it has more than 1048576 bytes; leave out what is in the manifest\./ },
     { how: 'refuses', says: /answered initialize with the error: no licence/ },
+    { how: 'refuses-at-length', says: /answered initialize with the error: é{8191}…\./ },
   ];
 
   test.each(cases)('because it $how fails what waits with the reason, and what follows at once', async ({ how, says }) => {

@@ -93,6 +93,11 @@ describe('readReply', () => {
     expect(reasonOf(readReply(json(result)))).toContain(expected);
   });
 
+  test('what is wrong with a long name is told in short', () => {
+    const reason = reasonOf(readReply(json(`{"body":1,"headers":{"${'x'.repeat(100_000)} ":"y"}}`)));
+    expect(reason).toMatch(/ headers\.x{120}…: a header’s name must be a token/);
+  });
+
   test('fields that are parsed are limited', () => {
     const reply = (bytes: number) => json(`{"body":1,"logs":["${'x'.repeat(bytes - 4)}"]}`);
     expect(readReply(reply(262_144)).ok).toBe(true);
