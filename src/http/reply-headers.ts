@@ -24,10 +24,14 @@ export const replyHeadersAllowed: ReadonlySet<string> = new Set([
 /** Characters of one header’s value. */
 export const replyHeaderCharsMax = 1024;
 
-/** The allowed ones as they go out; others, and values that no header can hold, are left out. */
+/**
+ * The allowed ones as they go out, each name once, however it is spelled, with its last value: Python’s HTTP client gives up on more than 100
+ * lines. Others, and values that no header can hold, are left out.
+ */
 export function replyHeaders(headers: Readonly<Record<string, string>> | undefined): HeaderPairs {
   if (headers === undefined) return [];
-  return Object.entries(headers).flatMap(([name, value]) => (isAllowed(name, value) ? [name, value] : []));
+  const allowed = Object.entries(headers).filter(([name, value]) => isAllowed(name, value));
+  return [...new Map(allowed.map((header) => [header[0].toLowerCase(), header])).values()].flat();
 }
 
 function isAllowed(name: string, value: string): boolean {

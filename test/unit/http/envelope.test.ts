@@ -71,6 +71,11 @@ describe('a reply', () => {
     });
     expect(headers).toEqual(['Retry-After', '5', 'ETag', '"x"']);
   });
+
+  test('passes on each header once, however often it is spelled, with its last value', () => {
+    const { headers } = success({ headers: { etag: '1', Link: 'l', eTag: '2', ETAG: '3', Etag: 'not ASCII ☃' } });
+    expect(headers).toEqual(['ETAG', '3', 'Link', 'l']);
+  });
 });
 
 describe('a failure of the connector', () => {

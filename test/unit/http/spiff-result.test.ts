@@ -84,6 +84,13 @@ describe('a result of version 1', () => {
     ],
     ['a string is decoded', '{"response": "na\\u00efve \\u2603", "mimetype": "application/json"}', 'application/json', 'naïve ☃'],
     ['a list is joined', '{"response": ["a", "b"], "mimetype": "text/plain"}', 'text/plain; charset=utf-8', 'ab'],
+    [
+      'a list is joined however its strings are written',
+      '{"response": [ "\\"," ,\t"\\\\","", "[1]" , "\\ud83d","\\ude00☃" ], "mimetype": "text/plain"}',
+      'text/plain; charset=utf-8',
+      '",\\[1]😀☃',
+    ],
+    ['an empty list is nothing', '{"response": [ ], "mimetype": "text/plain"}', 'text/plain; charset=utf-8', ''],
     ['null is nothing', '{"response": null, "mimetype": "application/json"}', 'application/json', ''],
     ['text gets a charset', '{"response": "x", "mimetype": "text/csv"}', 'text/csv; charset=utf-8', 'x'],
     ['XML gets a charset', '{"response": "<a/>", "mimetype": "application/xml"}', 'application/xml; charset=utf-8', '<a/>'],
@@ -96,6 +103,17 @@ describe('a result of version 1', () => {
     const answer = answerOf(text);
     expect(answer).toMatchObject({ status: 200, contentType });
     expect(bodyOf(answer)).toBe(body);
+  });
+
+  test.each(['b', '\\u0062'])('has a type of up to 256 characters, however written: %s', (character) => {
+    const answer = answerOf(`{"response": "x", "mimetype": "${'\\u0061'}/${character.repeat(254)}"}`);
+    expect(answer).toMatchObject({ status: 200, contentType: `a/${'b'.repeat(254)}` });
+  });
+
+  test('as a list of very many strings is joined in one pass', () => {
+    const count = 1_000_000;
+    const answer = answerOf(`{"response": [${'"ab", '.repeat(count)}"c"], "mimetype": "text/plain"}`);
+    expect(bodyOf(answer)).toBe(`${'ab'.repeat(count)}c`);
   });
 
   test.each([
@@ -116,9 +134,15 @@ describe('a result of version 1', () => {
     '{"response": 5, "mimetype": "application/json"}',
     '{"response": true, "mimetype": "application/json"}',
     '{"response": [{"a": 1}], "mimetype": "application/json"}',
+    '{"response": ["a", ["b"]], "mimetype": "application/json"}',
+    '{"response": ["a", 1], "mimetype": "application/json"}',
+    '{"response": ["\\ud800", "a"], "mimetype": "application/json"}',
     '{"response": "\\ud800", "mimetype": "application/json"}',
     '{"response": "x", "mimetype": 5}',
     '{"response": "x", "mimetype": "a/b\\r\\nX-Injected: 1"}',
+    `{"response": "x", "mimetype": "a/${'b'.repeat(255)}"}`,
+    `{"response": "x", "mimetype": [${'{},'.repeat(1000)}{}]}`,
+    `{"response": "x", "mimetype": "a/b", "status": "${' '.repeat(100)}200"}`,
     '{"response": "x", "mimetype": "a/b", "status": null}',
     '{"response": "x", "mimetype": "a/b", "status": "OK"}',
     '{"response": "x", "mimetype": "a/b", "status": true}',
