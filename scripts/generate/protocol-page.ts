@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { membersMaxDefault } from '../../src/lib/json-scan.ts';
 import {
+  errorDetailBytesMax,
   errorMessageBytesMax,
   lineLimitsDefault,
   messageMembersMax,
@@ -181,6 +182,7 @@ function bounds(): string {
       'the start fails; `protocol_violation`; `invalid_result`',
     ],
     ['bytes of an error’s `message`, as it is written', `${errorMessageBytesMax}`, 'none: the rest is left out'],
+    ['bytes of an error’s `detail`', `${errorDetailBytesMax}`, 'none: it is left out, and the message says so'],
     ['bytes of `headers` and of `logs`, each', `${replyFieldBytesMax}`, '`invalid_result`'],
     ['bytes of a line of stderr', `${stderrLineBytesMax}`, 'none: it is cut'],
     ['bytes of log lines of one process, by stderr and `log` together', logText, 'none: more are dropped, and counted in the log'],

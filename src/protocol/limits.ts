@@ -37,3 +37,6 @@ export const parsedNestingMax = 512;
 
 /** Bytes of an error’s message, as it is written in JSON, of which more is cut off: it goes into answers and logs. */
 export const errorMessageBytesMax = 16 * 1024;
+
+/** Bytes of an error’s detail, of which more is left out: unlike a body it is searched for secrets. */
+export const errorDetailBytesMax = 1024 * 1024;

@@ -6,7 +6,7 @@ import { type Breach, escapeUnprintable, type Mask, notAMessage, tooLarge } from
 import { type Checked, parseChecked } from './checked-parse.ts';
 import { type ErrorReply, readErrorMessage } from './error-object.ts';
 import { nonFiniteResult } from './incoming.ts';
-import { messageMembersMax, parsedBytesMax, replyFieldBytesMax } from './limits.ts';
+import { errorDetailBytesMax, messageMembersMax, parsedBytesMax, replyFieldBytesMax } from './limits.ts';
 import { type InitializeResult, InitializeResultSchema, InvokeErrorDataSchema, InvokeResultSchema } from './messages.ts';
 import { type Texts, textsByKey } from './texts-by-key.ts';
 
@@ -86,7 +86,7 @@ const noLogs: readonly string[] = [];
 export function readError({ message, data }: ErrorReply): ConnectorError {
   if (data === undefined) return { errorCode: 'connector_failed', message };
   // What a library puts there on its own, a traceback say, is worth showing.
-  if (byteAt(data, 0) !== 0x7b) return { errorCode: 'connector_failed', message, detail: data };
+  if (byteAt(data, 0) !== 0x7b) return withDetail({ errorCode: 'connector_failed', message }, data);
   return errorOf(message, textsByKey(data));
 }
 
@@ -150,14 +150,19 @@ function errorOf(message: string, texts: Texts | string): ConnectorError {
     return { errorCode: 'connector_failed', message: `${message} ${note}` };
   }
   const { errorCode = 'connector_failed', httpStatus, retryable } = fields.value;
-  const detail = typeof texts === 'string' ? undefined : texts.get('detail');
-  return {
+  const error = {
     errorCode,
     message,
     ...(httpStatus === undefined ? {} : { httpStatus }),
     ...(retryable === undefined ? {} : { retryable }),
-    ...(detail === undefined ? {} : { detail }),
   };
+  return typeof texts === 'string' ? error : withDetail(error, texts.get('detail'));
+}
+
+function withDetail(error: ConnectorError, detail: JsonText | undefined): ConnectorError {
+  if (detail === undefined) return error;
+  if (detail.length <= errorDetailBytesMax) return { ...error, detail };
+  return { ...error, message: `${error.message} (Its detail was left out: it has more than ${errorDetailBytesMax} bytes.)` };
 }
 
 function invalid(reason: string): { readonly ok: false; readonly breach: Breach } {

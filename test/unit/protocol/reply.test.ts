@@ -130,6 +130,18 @@ describe('readError', () => {
     });
   });
 
+  test('leaves out a detail that is too long, and says so', () => {
+    const detail = (bytes: number) => `"${'x'.repeat(bytes - 2)}"`;
+    const read = (data: string) => readError({ message: 'no', data: json(data) });
+    const note = 'no (Its detail was left out: it has more than 1048576 bytes.)';
+    expect(read(detail(1_048_576)).detail).toHaveLength(1_048_576);
+    expect(read(detail(1_048_577))).toEqual({ errorCode: 'connector_failed', message: note });
+    expect(read(`{"errorCode":"E","detail":${detail(1_048_577)}}`)).toEqual({ errorCode: 'E', message: note });
+    const stdout = Buffer.from(`{"error":{"message":"no","errorCode":"E","detail":${detail(1_048_577)}}}`);
+    const reading = readOneshot(stdout, { messageBytesMax: 2_000_000, nestingMax: 512 });
+    expect(reading).toEqual({ type: 'error', error: { errorCode: 'E', message: note } });
+  });
+
   test.each([
     ['{"errorCode":"a b"}', 'errorCode: must be 1 to 128 of'],
     ['{"httpStatus":200}', 'httpStatus'],
