@@ -22,13 +22,13 @@ export function createNotificationLog({ logger, fields, mask, budget, find }: No
 
   const log = ({ invocationId, level, message, fields: more }: LogParams): void => {
     const running = invocationId === undefined ? undefined : find(invocationId);
-    const isAdmitted = budget.admits(message.length);
+    const data = more === undefined ? undefined : JSON.stringify(more);
+    const isAdmitted = budget.admits(message.length + (data?.length ?? 0));
     if (!isAdmitted && running === undefined) return;
     const masked = mask(message);
     running?.log(masked);
     if (!isAdmitted) return;
-    const data = more === undefined ? {} : { data: mask(JSON.stringify(more)) };
-    logger[level ?? 'info']({ ...fieldsOf(invocationId), stream: 'log', ...data }, masked);
+    logger[level ?? 'info']({ ...fieldsOf(invocationId), stream: 'log', ...(data === undefined ? {} : { data: mask(data) }) }, masked);
   };
 
   const progress = ({ invocationId, progress, total, message }: ProgressParams): void => {

@@ -4,6 +4,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { createMasker } from '../../../src/config/masker.ts';
 import { InvocationLogs } from '../../../src/worker/invocation-logs.ts';
 import { LogBudget } from '../../../src/worker/log-budget.ts';
+import { createNotificationLog } from '../../../src/worker/notification-log.ts';
 import { Stderr } from '../../../src/worker/stderr.ts';
 import { type LogLine, recorder } from '../../helpers/dispatching.ts';
 
@@ -93,6 +94,19 @@ describe('stderr', () => {
     expect(Number(count?.match(/\d+/)?.[0])).toBeGreaterThan(5_000_000);
     expect(stderr.tail()).toMatch(/^noise\n(noise\n)*the last words$/);
   });
+});
+
+test('the fields of a `log` count in what a worker may have logged', () => {
+  const lines: LogLine[] = [];
+  const logger = recorder(lines);
+  const budget = new LogBudget(logger, {});
+  const notified = createNotificationLog({ logger, fields: {}, mask: (text) => text, budget, find: () => undefined });
+  const params = { message: 'm', level: 'info', fields: { text: 'x'.repeat(10_000) } } as const;
+  for (let count = 0; count < 100; count += 1) notified({ type: 'notification', method: 'log', params });
+  const logged = lines.filter(({ message }) => message === 'm').length;
+  expect(logged).toBeGreaterThan(20);
+  expect(logged).toBeLessThan(50);
+  expect(lines.at(-1)?.message).toContain('lines are dropped');
 });
 
 test('lines for one invocation are bounded in number and in bytes', () => {
