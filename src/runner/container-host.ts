@@ -2,8 +2,11 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EgressGateway } from '../egress/gateway.ts';
 import { ProxyError } from '../errors.ts';
+import { once } from '../lib/once.ts';
 import { withAbort } from '../lib/time-limit.ts';
 import type { Logger } from '../log.ts';
+import { findHome } from './container-home.ts';
+import { type ContainerRole, containerLabels } from './container-labels.ts';
 import { createPipeFolders, type PipeFolders } from './container-pipes.ts';
 import { chooseSeccomp, seccompProfile } from './container-seccomp.ts';
 import { connectEngine, type DockerEngine, type EngineFacts } from './docker-engine.ts';
@@ -34,6 +37,8 @@ export interface ContainerHostOptions {
 export interface ContainerHost {
   readonly engine: DockerEngine;
   readonly options: ContainerHostOptions;
+  /** Labels of a container there. @throws ProxyError `engine_unavailable` */
+  labels(role: ContainerRole, connector: string): Promise<Readonly<Record<string, string>>>;
   /** Names of the containers that this instance has there, or is about to make. */
   readonly names: Set<string>;
   /** Whether containers there can share a folder with the proxy; `false` for good once the engine has refused one. */
@@ -58,6 +63,7 @@ export function createContainerHost(address: string, options: ContainerHostOptio
   const { instance, logger, shareFiles = true, sshAgent } = options;
   const engine = connectEngine(address, sshAgent);
   const names = new Set<string>();
+  const home = once(() => findHome(engine));
   let mayShare = shareFiles;
   let image: Promise<string> | undefined;
   let profile: Promise<string | undefined> | undefined;
@@ -68,6 +74,7 @@ export function createContainerHost(address: string, options: ContainerHostOptio
   return {
     engine,
     options,
+    labels: async (role, connector) => containerLabels({ instance, role, connector, home: await home.get() }),
     names,
     limitWatch: createLimitWatch(),
     shells: new Map(),

@@ -10,6 +10,8 @@ export const labelNames = {
   space: 'dev.bulkhead.space',
   machine: 'dev.bulkhead.machine',
   host: 'dev.bulkhead.host',
+  /** The id of the container that the proxy runs in, if it is one of the same engine. */
+  home: 'dev.bulkhead.home',
   role: 'dev.bulkhead.role',
   connector: manifestLabel,
 } as const;
@@ -18,11 +20,19 @@ export const ownerLabel = 'bulkhead';
 
 export type ContainerRole = 'connector' | 'sidecar';
 
+export interface LabelOptions {
+  readonly instance: DockerInstance;
+  readonly role: ContainerRole;
+  readonly connector: string;
+  /** See findHome. */
+  readonly home?: string | undefined;
+}
+
 /**
  * Labels of a container. `dev.bulkhead.connector` on a container is the connector's name; on an image it is the manifest, which the
  * container would otherwise inherit.
  */
-export function containerLabels(instance: DockerInstance, role: ContainerRole, connector: string): Readonly<Record<string, string>> {
+export function containerLabels({ instance, role, connector, home }: LabelOptions): Readonly<Record<string, string>> {
   const { name, space } = instance;
   return {
     [labelNames.owner]: ownerLabel,
@@ -30,6 +40,7 @@ export function containerLabels(instance: DockerInstance, role: ContainerRole, c
     [labelNames.space]: space.id,
     [labelNames.machine]: space.machine,
     [labelNames.host]: space.host,
+    ...(home === undefined ? {} : { [labelNames.home]: home }),
     [labelNames.role]: role,
     [labelNames.connector]: connector,
   };

@@ -6,7 +6,7 @@ import { ProxyError } from '../errors.ts';
 import { isThroughGateway } from '../manifest/network.ts';
 import type { SandboxPolicy } from '../sandbox/policy.ts';
 import { type ContainerHost, requireLimits } from './container-host.ts';
-import { containerLabels, containerName } from './container-labels.ts';
+import { containerName } from './container-labels.ts';
 import { type LaunchedContainer, launchContainer } from './container-launch.ts';
 import { type ContainerNetwork, type ContainerPlan, connectorUser, containerOptions, containerPaths } from './container-options.ts';
 import { type ContainerPipes, openPipes } from './container-pipes.ts';
@@ -141,7 +141,7 @@ async function pipesFor({ host, spec }: ContainerStart, image: EngineImage): Pro
 }
 
 /** Looked up once for each image, in a container that never runs. */
-async function hasShell({ engine, shells, options, names }: ContainerHost, { id, volumes }: EngineImage): Promise<boolean> {
+async function hasShell({ engine, shells, options, names, labels }: ContainerHost, { id, volumes }: EngineImage): Promise<boolean> {
   const known = shells.get(id);
   if (known !== undefined) return known;
   const name = containerName(options.instance, 'probe');
@@ -151,7 +151,7 @@ async function hasShell({ engine, shells, options, names }: ContainerHost, { id,
     const found = await probeShell(engine, {
       name,
       Image: id,
-      Labels: { ...containerLabels(options.instance, 'connector', 'probe') },
+      Labels: { ...(await labels('connector', 'probe')) },
       // A volume would be made, and filled, for a container that never runs too.
       HostConfig: { NetworkMode: 'none', Tmpfs: volumeCovers(volumes, { product, taken: [] }) },
     });
@@ -202,7 +202,7 @@ async function sidecarFor(
       connector: spec.connector,
       name: sidecarName,
       image: await host.sidecarImage(signal),
-      labels: containerLabels(instance, 'sidecar', spec.connector),
+      labels: await host.labels('sidecar', spec.connector),
       seccomp: await host.seccomp(),
       session,
       folder,
@@ -238,7 +238,7 @@ async function planOf({ host, spec }: ContainerStart, { image, session, pipes, s
   return {
     policy,
     image,
-    labels: containerLabels(host.options.instance, 'connector', connector),
+    labels: await host.labels('connector', connector),
     user: await userFor(host, policy.dataFolder),
     network: networkOf(policy.network.type, sidecar),
     egressEnvironment: session?.environment ?? {},

@@ -5,6 +5,7 @@ import { connect, createServer, type Server } from 'node:net';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ProxyError } from '../errors.ts';
+import { ownContainerId } from './own-container.ts';
 
 /**
  * One running proxy, as its containers name it. It is alive as long as its lock is held, and the kernel lets go of a lock when its
@@ -30,8 +31,8 @@ export interface DockerInstance {
 export interface LockSpace {
   /** This boot of this machine, and the network namespace: abstract sockets end at both. */
   readonly id: string;
+  /** The machine's id; in a container, whose image may have brought that along, and without one, this boot. */
   readonly machine: string;
-  /** Host name: the container's id, where the proxy itself runs in one. */
   readonly host: string;
 }
 
@@ -115,8 +116,8 @@ async function isLocked(name: string): Promise<boolean> {
 }
 
 function lockSpace(): LockSpace {
-  const machine = firstLine('/etc/machine-id') ?? hostname();
   const boot = firstLine('/proc/sys/kernel/random/boot_id') ?? 'unknown';
+  const machine = (ownContainerId() === undefined ? firstLine('/etc/machine-id') : undefined) ?? boot;
   return { id: `${boot}/${networkNamespace()}`, machine, host: hostname() };
 }
 

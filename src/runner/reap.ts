@@ -1,5 +1,6 @@
 import type { ContainerInfo } from 'dockerode';
 import type { Logger } from '../log.ts';
+import { lookAtHome } from './container-home.ts';
 import { labelNames, ownerLabel } from './container-labels.ts';
 import { type DockerEngine, isRefusal, refusalText } from './docker-engine.ts';
 import type { DockerInstance } from './docker-instance.ts';
@@ -83,16 +84,16 @@ async function judge(
 }
 
 /**
- * A proxy of another lock space: one that runs, or ran, in a container of this engine, before this boot, or on another machine. Only
- * the container that it ran in, or a boot that is over, tell that it is dead.
+ * A proxy of another lock space: one that runs, or ran, in a container, before this boot, or on another machine. Only the container of this
+ * engine that it ran in, or a boot that is over, tell that it is dead: a container that this engine does not have may be another one's.
  */
 async function judgeByContainer(container: ContainerInfo, engine: DockerEngine, { space }: DockerInstance): Promise<Verdict> {
   const { Labels, Created } = container;
-  const host = Labels[labelNames.host] ?? '';
   const [ownBoot] = space.id.split('/');
   const [boot] = (Labels[labelNames.space] ?? '').split('/');
-  if (Labels[labelNames.machine] === space.machine && host === space.host && boot !== ownBoot) return 'left';
-  const home = /^[0-9a-f]{12}$/.test(host) ? await homeOf(engine, host) : 'unknown';
+  if (Labels[labelNames.machine] === space.machine && Labels[labelNames.host] === space.host && boot !== ownBoot) return 'left';
+  const id = Labels[labelNames.home];
+  const home = id === undefined ? 'unknown' : await lookAtHome(engine, id).catch(() => 'unknown' as const);
   if (home === 'unknown') return 'foreign';
   // Started after what it left: the proxy in it is another one.
   return home === 'gone' || home.startedAt > Created * 1000 + clockSlackMs ? 'left' : 'alive';
@@ -100,17 +101,3 @@ async function judgeByContainer(container: ContainerInfo, engine: DockerEngine, 
 
 /** `Created` is in whole seconds. */
 const clockSlackMs = 1000;
-
-type Home = 'gone' | 'unknown' | { readonly startedAt: number };
-
-async function homeOf(engine: DockerEngine, id: string): Promise<Home> {
-  try {
-    const { State } = await engine.request({
-      what: 'looking at the container of a proxy',
-      run: (docker, abortSignal) => docker.getContainer(id).inspect({ abortSignal } as object),
-    });
-    return State.Running ? { startedAt: Date.parse(State.StartedAt) } : 'gone';
-  } catch (error) {
-    return isRefusal(error) && error.statusCode === 404 ? 'gone' : 'unknown';
-  }
-}

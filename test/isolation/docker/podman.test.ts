@@ -172,7 +172,7 @@ describe.skipIf(!isPossible)('Podman', { timeout: 240_000 }, () => {
     const dead = await lockInstance();
     // Podman's own are more than this machine may give.
     const HostConfig = { Ulimits: ['nofile', 'nproc'].map((Name) => ({ Name, Soft: 256, Hard: 256 })) };
-    const labels = { ...containerLabels(dead, 'connector', 'left') };
+    const labels = { ...containerLabels({ instance: dead, role: 'connector', connector: 'left' }) };
     await (await podman.engine.docker.createContainer({ Image: images.stubborn, Labels: labels, HostConfig })).start();
     await dead.close();
     await using under = await startRunner({ engine: podman.address });

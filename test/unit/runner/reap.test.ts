@@ -10,7 +10,11 @@ test('a container that the engine does not remove is told of, and keeps no other
   const instance = await lockInstance();
   const removed: (string | undefined)[] = [];
   await using standIn = await startStandIn(({ method, url }, response) => {
-    const left = (Id: string, role: 'connector' | 'sidecar') => ({ Id, Names: [], Labels: containerLabels(instance, role, Id) });
+    const left = (Id: string, role: 'connector' | 'sidecar') => ({
+      Id,
+      Names: [],
+      Labels: containerLabels({ instance, role, connector: Id }),
+    });
     if (method === 'GET')
       return response.end(JSON.stringify([left('stuck', 'connector'), left('one', 'connector'), left('net', 'sidecar')]));
     if (url?.includes('/stuck')) return response.writeHead(502).end(JSON.stringify({ message: 'it is stuck' }));
