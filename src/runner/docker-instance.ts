@@ -16,12 +16,12 @@ export interface DockerInstance {
   readonly space: LockSpace;
   /**
    * A fresh folder that the proxy may share with one container: others may pass through it, not list it.
-   * @throws ProxyError `sandbox_unavailable` when another user has made the folder that it would be in
+   * @throws ProxyError `sandbox_unavailable` when another user has made, or may write to, the folder that it would be in
    */
   makeFolder(): Promise<string>;
   /** Whether the instance of that name, in the same lock space, holds its lock. */
   isAlive(name: string): Promise<boolean>;
-  /** Removes the folders of instances of the same lock space that are dead. */
+  /** Removes this user's folders of instances of the same lock space that are dead. */
   removeLeftFolders(): Promise<void>;
   /** Lets the lock go and removes its folders. Idempotent. */
   close(): Promise<void>;
@@ -65,12 +65,13 @@ export async function lockInstance({
     async removeLeftFolders() {
       for (const entry of await readdir(stateFolder)) {
         if (!entry.startsWith(prefix) || entry === `${prefix}${name}`) continue;
-        if (await isLocked(entry.slice(prefix.length))) continue;
-        await rm(join(stateFolder, entry), { recursive: true, force: true }).catch(() => {});
+        const left = join(stateFolder, entry);
+        if (!(await isOwnFolder(left)) || (await isLocked(entry.slice(prefix.length)))) continue;
+        await rm(left, { recursive: true, force: true }).catch(() => {});
       }
     },
     async close() {
-      await rm(own, { recursive: true, force: true });
+      if (await isOwnFolder(own)) await rm(own, { recursive: true, force: true });
       await new Promise<void>((resolve) => lock.close(() => resolve()));
     },
   };
@@ -83,10 +84,23 @@ function folderPrefix({ id }: LockSpace): string {
 
 /** Each time: what cleans up temporary folders takes one that was idle for days, and then its name is free to whoever is first. */
 async function ensureFolder(path: string): Promise<void> {
-  await mkdir(path, { mode: 0o711, recursive: true });
-  const { uid } = await lstat(path);
-  if (uid !== (process.getuid?.() ?? uid))
-    throw new ProxyError('sandbox_unavailable', `The folder ${path} belongs to another user; remove it.`);
+  await mkdir(path, { mode: 0o711, recursive: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  if (!(await isOwnFolder(path)))
+    throw new ProxyError(
+      'sandbox_unavailable',
+      `The folder ${path} is not Bulkhead’s alone: another user made it, or may write to it. Remove it.`,
+    );
+}
+
+/**
+ * Whether it is a folder of this user that nobody else can write to. Its name tells nothing, since anybody can make one in /tmp; and what is
+ * removed by its path from a folder of somebody else is what that one has put at the path by then.
+ */
+async function isOwnFolder(path: string): Promise<boolean> {
+  const found = await lstat(path).catch(() => undefined);
+  return found?.isDirectory() === true && found.uid === process.geteuid?.() && (found.mode & 0o022) === 0;
 }
 
 /** Abstract on Linux: no file to leave behind, and any user of the machine can see it. */

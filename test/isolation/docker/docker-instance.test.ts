@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, mkdtemp, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { lockInstance } from '../../../src/runner/docker-instance.ts';
 
 const fixture = join(import.meta.dirname, '../../fixtures/docker-instance.ts');
@@ -50,6 +50,46 @@ test('the folder of a live instance is kept, that of a dead one goes', async () 
   await instance.removeLeftFolders();
   expect(existsSync(dirname(other.folder))).toBe(false);
   await instance.close();
+});
+
+describe.skipIf(process.getuid?.() !== 0)('a folder with the name of a dead instance', () => {
+  test.each([
+    { whose: 'of another user', make: async (folder: string) => chown(folder, 10_001, 10_001), isKept: true },
+    { whose: 'that others may write to', make: async (folder: string) => chmod(folder, 0o777), isKept: true },
+    { whose: 'of this user', make: async () => {}, isKept: false },
+  ])('$whose is removed only if it cannot be led elsewhere', async ({ make, isKept }) => {
+    const instance = await lockInstance({ stateFolder });
+    const own = dirname(await instance.makeFolder());
+    const left = `${own.slice(0, -instance.name.length)}dead`;
+    await mkdir(join(left, 'below'), { recursive: true });
+    await make(left);
+    await instance.removeLeftFolders();
+    expect(existsSync(join(left, 'below'))).toBe(isKept);
+    await instance.close();
+  });
+
+  test('that is a link is neither used nor removed', async () => {
+    const instance = await lockInstance({ stateFolder });
+    const own = dirname(await instance.makeFolder());
+    const elsewhere = join(stateFolder, 'elsewhere');
+    await mkdir(elsewhere);
+    await rm(own, { recursive: true });
+    await symlink(elsewhere, own);
+    await expect(instance.makeFolder()).rejects.toMatchObject({ code: 'sandbox_unavailable', message: expect.stringContaining(own) });
+    await instance.close();
+    expect((await lstat(own)).isSymbolicLink()).toBe(true);
+  });
+
+  test('that another user made in place of this one’s is left when the instance ends', async () => {
+    const instance = await lockInstance({ stateFolder });
+    const own = dirname(await instance.makeFolder());
+    await rm(own, { recursive: true });
+    await mkdir(join(own, 'below'), { recursive: true });
+    await chown(own, 10_001, 10_001);
+    await expect(instance.makeFolder()).rejects.toMatchObject({ code: 'sandbox_unavailable' });
+    await instance.close();
+    expect(existsSync(join(own, 'below'))).toBe(true);
+  });
 });
 
 test('the folder of an instance in another network namespace is kept: its lock cannot be seen', async () => {
