@@ -61,7 +61,7 @@ export interface ContainerHost {
 
 export function createContainerHost(address: string, options: ContainerHostOptions): ContainerHost {
   const { instance, logger, shareFiles = true, sshAgent } = options;
-  const engine = connectEngine(address, sshAgent);
+  const engine = connectEngine(address, { agent: sshAgent });
   const names = new Set<string>();
   const home = once(() => findHome(engine));
   let mayShare = shareFiles;

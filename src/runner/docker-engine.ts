@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { ProxyError } from '../errors.ts';
 import { withAbort } from '../lib/time-limit.ts';
+import { ownContainerId } from './own-container.ts';
+import { type SshAccess, sshOptions } from './ssh-engine.ts';
 
 /**
  * How long the engine may take over one request. Starting a container on a loaded machine takes seconds, and so does Podman's word on what it
@@ -64,24 +66,14 @@ export interface EngineFacts {
 
 /**
  * The engine at `unix:///path`, `tcp://host:port?certs=/folder` (ca.pem, cert.pem, key.pem) or `ssh://user@host[:port]` (keys from the agent
- * whose socket is `sshAgent`). Connects nothing yet.
+ * of `ssh`, hosts that ssh knows). Connects nothing yet.
  * @throws ProxyError `invalid_config` for any other address, and for plain TCP to another machine: that is root there for everybody on the way.
  */
-export function connectEngine(address: string, sshAgent?: string): DockerEngine {
+export function connectEngine(address: string, ssh: SshAccess = {}): DockerEngine {
   const url = URL.parse(address);
-  const options = url === null ? undefined : optionsOf(url, address, sshAgent);
+  const options = url === null ? undefined : optionsOf(url, address, ssh);
   if (options === undefined) throw faultyAddress(address, 'is no address of a container engine');
-  // Loaded by who has an engine only: it brings gRPC and SSH along, a tenth of a second and 36 MB.
-  const Dockerode = createRequire(import.meta.url)('dockerode') as typeof Docker;
-  // The library's own defaults come from the environment; every one of them is overridden here.
-  const docker = new Dockerode({
-    host: undefined,
-    port: undefined,
-    ca: undefined,
-    cert: undefined,
-    key: undefined,
-    ...options,
-  } as Docker.DockerOptions);
+  const docker = openLibrary(options);
   let known: Promise<EngineFacts> | undefined;
   const read = (): Promise<EngineFacts> => {
     // One question for all who ask; who gives up does not end it for the others.
@@ -109,6 +101,23 @@ export function connectEngine(address: string, sshAgent?: string): DockerEngine 
   };
 }
 
+/**
+ * The library takes what it is not told from variables: a protocol, a user, certificates, a time-out, all only where it finds DOCKER_HOST, and
+ * throws where they are faulty. An address says all of it, so that variable is hidden meanwhile.
+ */
+function openLibrary(options: object): Docker {
+  // Loaded by who has an engine only: it brings gRPC and SSH along, a tenth of a second and 36 MB.
+  const Dockerode = createRequire(import.meta.url)('dockerode') as typeof Docker;
+  const { env } = process;
+  const hidden = env['DOCKER_HOST'];
+  delete env['DOCKER_HOST'];
+  try {
+    return new Dockerode(options);
+  } finally {
+    if (hidden !== undefined) env['DOCKER_HOST'] = hidden;
+  }
+}
+
 export function isRefusal(error: unknown): error is EngineRefusal {
   return error instanceof Error && typeof (error as Partial<EngineRefusal>).statusCode === 'number';
 }
@@ -118,20 +127,14 @@ export function refusalText(error: EngineRefusal): string {
   return error.message.replace(/^\(HTTP code \d+\) [^-]*- /, '').trim();
 }
 
-function optionsOf(url: URL, address: string, sshAgent: string | undefined): object | undefined {
+function optionsOf(url: URL, address: string, ssh: SshAccess): object | undefined {
   switch (url.protocol) {
     case 'unix:':
       return url.pathname.length > 1 && url.host === '' ? { socketPath: decodeURIComponent(url.pathname) } : undefined;
     case 'tcp:':
       return tcpOptions(url, address);
     case 'ssh:':
-      return {
-        protocol: 'ssh',
-        host: url.hostname,
-        port: Number(url.port || 22),
-        username: url.username || undefined,
-        sshOptions: { agent: sshAgent },
-      };
+      return sshOptions(url, address, ssh);
     default:
       return undefined;
   }

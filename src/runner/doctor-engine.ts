@@ -20,7 +20,7 @@ export async function probeEngines({ addresses, sshAgent }: EngineProbeOptions):
 
 async function probeEngine(address: string, sshAgent: string | undefined): Promise<readonly ControlReport[]> {
   try {
-    return engineReports(address, await connectEngine(address, sshAgent).facts());
+    return engineReports(address, await connectEngine(address, { agent: sshAgent }).facts());
   } catch (error) {
     const { message } = ProxyError.from(error);
     return [{ control: 'engine', state: 'not available', detail: message, repair: awayRepair, isRequired: false }];

@@ -1,4 +1,5 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -6,6 +7,7 @@ import { connectEngine } from '../../../src/runner/docker-engine.ts';
 import { registryCredentials, registryNames } from '../../../src/runner/image-credentials.ts';
 import { formatLock, lockedImageOf, lockFault, parseLock, repositoryOf } from '../../../src/runner/image-lock.ts';
 import { nameWithTag } from '../../../src/runner/image-pull.ts';
+import { startStandIn } from '../../helpers/stand-in-engine.ts';
 
 test.each([
   ['smtp', 'smtp:latest'],
@@ -140,13 +142,43 @@ describe('an engine’s address', () => {
   test.each([
     ['unix:///run/podman/podman.sock', { socketPath: '/run/podman/podman.sock', host: undefined }],
     ['tcp://127.0.0.1:2375', { host: '127.0.0.1', port: 2375, protocol: 'http' }],
-    ['ssh://ops@engine.example', { host: 'engine.example', port: 22, protocol: 'ssh', username: 'ops' }],
+    ['ssh://ops@engine.example', { host: 'engine.example', port: 22, protocol: 'http', agent: expect.any(Agent) }],
   ])('%s is taken, whatever DOCKER_HOST says', (address, expected) => {
     process.env['DOCKER_HOST'] = 'tcp://elsewhere:1';
     try {
       expect(connectEngine(address).docker.modem).toMatchObject(expected);
     } finally {
       delete process.env['DOCKER_HOST'];
+    }
+  });
+
+  test.each([
+    { DOCKER_HOST: 'tcp://elsewhere:2376' },
+    { DOCKER_HOST: 'tcp://elsewhere:1', DOCKER_TLS_VERIFY: '1' },
+    { DOCKER_HOST: 'tcp://elsewhere:1', DOCKER_CERT_PATH: '/nowhere' },
+    { DOCKER_HOST: 'tcp://elsewhere:1', DOCKER_CLIENT_TIMEOUT: '1', DOCKER_PATH_PREFIX: '/prefix' },
+    { DOCKER_HOST: 'ssh://somebody@elsewhere', SSH_AUTH_SOCK: '/nowhere/agent' },
+    { DOCKER_HOST: 'http://[' },
+    { DOCKER_HOST: 'unix:///elsewhere.sock' },
+  ])('is all that counts, with %j', async (variables) => {
+    const paths: (string | undefined)[] = [];
+    await using standIn = await startStandIn(({ url }, response) => {
+      paths.push(url);
+      response.setHeader('content-type', 'application/json').end('{}');
+    });
+    const kept = { ...process.env };
+    Object.assign(process.env, variables);
+    try {
+      const engine = connectEngine(standIn.address);
+      expect(process.env).toMatchObject(variables);
+      await engine.request({ what: 'asking', run: (docker) => docker.info() });
+      expect(paths).toEqual(['/info']);
+      expect(connectEngine('tcp://127.0.0.1:2375').docker.modem).toMatchObject({
+        ...{ protocol: 'http', port: 2375, pathPrefix: undefined, timeout: undefined, ca: undefined },
+      });
+    } finally {
+      for (const name of Object.keys(variables)) delete process.env[name];
+      Object.assign(process.env, kept);
     }
   });
 
