@@ -47,7 +47,8 @@ export interface ContainerHost {
   /** The filter for a create payload; undefined: the engine's own. @throws ProxyError `sandbox_unavailable` where there is none at all */
   seccomp(): Promise<string | undefined>;
   sidecarImage(signal: AbortSignal): Promise<string>;
-  forgetSidecarImage(): void;
+  /** To be told of an image that is gone: the next who asks has it made anew. */
+  forgetSidecarImage(id: string): Promise<void>;
   /** Of the limits of containers whose processes are seen from here. */
   readonly limitWatch: LimitWatch;
   /** By image id: whether it has a shell to open named pipes with. */
@@ -68,8 +69,8 @@ export function createContainerHost(address: string, options: ContainerHostOptio
   let image: Promise<string> | undefined;
   let profile: Promise<string | undefined> | undefined;
   let wasAway = false;
-  const forget = () => {
-    image = undefined;
+  const forget = (gone: Promise<string>) => {
+    if (image === gone) image = undefined;
   };
   return {
     engine,
@@ -99,10 +100,15 @@ export function createContainerHost(address: string, options: ContainerHostOptio
     sidecarImage(signal) {
       // One import for all who wait; who gives up does not end it for the others.
       image ??= sidecarImage(engine);
-      image.catch(forget);
-      return withAbort(image, signal);
+      const made = image;
+      made.catch(() => forget(made));
+      return withAbort(made, signal);
     },
-    forgetSidecarImage: forget,
+    async forgetSidecarImage(id) {
+      // Many may be told at once that it is gone: what the first of them has made since is another one.
+      const known = image;
+      if (known !== undefined && (await known.catch(() => undefined)) === id) forget(known);
+    },
     async reap() {
       try {
         const count = await reap({ engine, instance, isOwn: (name) => names.has(name), logger });

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { ContainerCreateOptions, default as Docker } from 'dockerode';
+import { withAbort } from '../lib/time-limit.ts';
 import { type AttachedStreams, attachedStreams } from './attach-stream.ts';
 import { type DockerEngine, engineWaits, isRefusal } from './docker-engine.ts';
 import { removeContainer } from './reap.ts';
@@ -76,8 +77,8 @@ async function attach(
   const raw = await engine.request({
     what: 'attaching to a container',
     signal,
-    // No signal: it would outlive the request and cut the stream.
-    run: (docker) => upgrade(docker, id, OpenStdin),
+    // No signal for the library: it would outlive the request and cut the stream. One that comes too late has nobody else to end it.
+    run: (docker, abortSignal) => withAbort(upgrade(docker, id, OpenStdin), abortSignal, (stream) => stream.destroy()),
   });
   return attachedStreams(raw);
 }

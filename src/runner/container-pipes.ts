@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { constants, existsSync, openSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
@@ -81,12 +81,34 @@ function outPathOf(folder: string): string {
 
 /**
  * Opens our ends of a folder's pipes before any container can. What the engine copies twice on an attach, the kernel hands over once
- * here: a round trip costs what a subprocess's does.
+ * here: a round trip costs what a subprocess's does. Where they cannot be opened, the folder is removed.
  */
-export function openPipes(folder: string): ContainerPipes {
+export async function openPipes(folder: string): Promise<ContainerPipes> {
+  try {
+    return pipesOn(folder, openEnds(folder));
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+interface PipeEnds {
+  readonly writeEnd: number;
+  readonly readEnd: number;
+}
+
+function openEnds(folder: string): PipeEnds {
   // Read and write: a writer alone would have to wait for the container to open its end.
   const writeEnd = openSync(inPathOf(folder), constants.O_RDWR | constants.O_NONBLOCK);
-  const readEnd = openSync(outPathOf(folder), constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    return { writeEnd, readEnd: openSync(outPathOf(folder), constants.O_RDONLY | constants.O_NONBLOCK) };
+  } catch (error) {
+    closeSync(writeEnd);
+    throw error;
+  }
+}
+
+function pipesOn(folder: string, { writeEnd, readEnd }: PipeEnds): ContainerPipes {
   const input = new Socket({ fd: writeEnd, readable: false, writable: true });
   const stdout = lendingSocket({ fd: readEnd });
   for (const socket of [input, stdout]) socket.on('error', () => {});

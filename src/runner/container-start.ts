@@ -196,7 +196,7 @@ async function sidecarFor(
     host.names.delete(sidecarName);
     if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   };
-  const make = async () =>
+  const make = async (image: string) =>
     await makeSidecar({
       engine: host.engine,
       connector: spec.connector,
@@ -209,11 +209,12 @@ async function sidecarFor(
       signal,
     });
   try {
-    const sidecar = await make().catch((error: unknown) => {
+    const image = await host.sidecarImage(signal);
+    const sidecar = await make(image).catch(async (error: unknown) => {
       // Somebody removed the image since it was made.
       if (!isRefusal(error) || error.statusCode !== 404) throw error;
-      host.forgetSidecarImage();
-      return make();
+      await host.forgetSidecarImage(image);
+      return await make(await host.sidecarImage(signal));
     });
     const close = async () => {
       await sidecar.close().catch(() => {});

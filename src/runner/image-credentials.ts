@@ -71,12 +71,27 @@ async function askHelper(helper: string, names: readonly string[], image: string
   for (const name of names) {
     const answer = await runHelper(`docker-credential-${helper}`, name, image);
     if (answer === undefined) continue;
-    const { Username, Secret } = JSON.parse(answer) as { readonly Username: string; readonly Secret: string };
+    const { Username, Secret } = readAnswer(answer, helper, image);
     // `<token>` is how a helper says that the secret is one.
     if (Username === '<token>') return { identitytoken: Secret, serveraddress: name };
     return { username: Username, password: Secret, serveraddress: name };
   }
   return undefined;
+}
+
+interface HelperAnswer {
+  readonly Username: string;
+  readonly Secret: string;
+}
+
+/** Without a cause: what a parser says of a text quotes it, and it may hold a secret. */
+function readAnswer(text: string, helper: string, image: string): HelperAnswer {
+  try {
+    const { Username, Secret } = JSON.parse(text) as Partial<HelperAnswer>;
+    if (typeof Username === 'string' && typeof Secret === 'string') return { Username, Secret };
+  } catch {}
+  const message = `docker-credential-${helper} answered no JSON with Username and Secret for the registry of ${image}; try it by hand.`;
+  throw new ProxyError('image_unavailable', message);
 }
 
 async function runHelper(program: string, registry: string, image: string): Promise<string | undefined> {

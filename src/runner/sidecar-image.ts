@@ -9,13 +9,14 @@ import { promisify } from 'node:util';
 import { ProxyError } from '../errors.ts';
 import { labelNames, ownerLabel } from './container-labels.ts';
 import { type SidecarPrograms, sidecarUser } from './container-options.ts';
-import type { DockerEngine } from './docker-engine.ts';
+import { type DockerEngine, isRefusal } from './docker-engine.ts';
 import { inspectImage } from './image-inspect.ts';
 import { preludeCalls, routeRequest } from './namespace-prelude.ts';
 import { type TarEntry, tarOf } from './tar.ts';
 
 /** How long making the image may take: some 160 MB go to the engine once. */
 const importTimeoutMs = 300_000;
+const removeTimeoutMs = 60_000;
 const repository = 'bulkhead-sidecar';
 /** A sidecar image that another release of Bulkhead may still want is kept this long. */
 const unusedAgeMs = 24 * 3_600_000;
@@ -63,7 +64,7 @@ async function tagImage(engine: DockerEngine, id: string | undefined, tag: strin
   return await findImage(engine, tag, signal);
 }
 
-/** Removes sidecar images of other releases that no container uses. */
+/** Removes sidecar images of other releases that no container uses. @throws ProxyError `engine_unavailable` */
 export async function removeOldSidecarImages(engine: DockerEngine): Promise<void> {
   const filters = { label: [`${labelNames.owner}=${ownerLabel}`, `${labelNames.role}=sidecar-image`] };
   const images = await engine.request({
@@ -72,11 +73,15 @@ export async function removeOldSidecarImages(engine: DockerEngine): Promise<void
   });
   for (const { Id, Created, RepoTags } of images) {
     if ((RepoTags ?? []).some((name) => names(sidecarTag()).includes(name)) || Date.now() - Created * 1000 < unusedAgeMs) continue;
-    // In use is a refusal, and as it should be.
-    await engine.docker
-      .getImage(Id)
-      .remove()
-      .catch(() => {});
+    const removing = engine.request({
+      what: 'removing an old sidecar image',
+      timeoutMs: removeTimeoutMs,
+      run: (docker, abortSignal) => docker.getImage(Id).remove({ abortSignal }),
+    });
+    await removing.catch((error: unknown) => {
+      // In use is a refusal, and as it should be.
+      if (!isRefusal(error)) throw error;
+    });
   }
 }
 

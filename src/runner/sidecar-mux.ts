@@ -37,6 +37,8 @@ export interface Mux {
 /** Speaks frames over the link. A frame that breaks a rule destroys the link, and with it everything. */
 export function createMux({ link, onOpen, onDatagram }: MuxOptions): Mux {
   const connections = new Map<number, Connection>();
+  /** One listener for all of them: they are more than a stream is to have. */
+  const waiting: (() => void)[] = [];
   let lastId = 0;
   const send = (id: number, type: number, payload: Uint8Array = empty) => {
     if (link.destroyed || link.writableEnded) return true;
@@ -47,7 +49,11 @@ export function createMux({ link, onOpen, onDatagram }: MuxOptions): Mux {
     return taken;
   };
   const add = (id: number) => {
-    const connection = new Connection({ send: (type, payload) => send(id, type, payload), link, forget: () => connections.delete(id) });
+    const connection = new Connection({
+      send: (type, payload) => send(id, type, payload),
+      onDrain: (callback) => waiting.push(callback),
+      forget: () => connections.delete(id),
+    });
     connections.set(id, connection);
     return connection;
   };
@@ -69,6 +75,9 @@ export function createMux({ link, onOpen, onDatagram }: MuxOptions): Mux {
     'data',
     frameReader(receive, () => link.destroy()),
   );
+  link.on('drain', () => {
+    for (const callback of waiting.splice(0)) callback();
+  });
   link.once('end', close).once('close', close).on('error', close);
   return {
     open(index, localAddress) {
@@ -126,7 +135,8 @@ export function frameReader(receive: (id: number, type: number, payload: Buffer)
 
 interface ConnectionOptions {
   readonly send: (type: number, payload?: Uint8Array) => boolean;
-  readonly link: Duplex;
+  /** Calls back once the link takes more. */
+  readonly onDrain: (callback: () => void) => void;
   readonly forget: () => void;
 }
 
@@ -204,7 +214,7 @@ class Connection extends Duplex {
       const taken = this.#options.send(frameTypes.data, piece);
       if (rest.length > 0) continue;
       if (taken) callback();
-      else this.#options.link.once('drain', callback);
+      else this.#options.onDrain(callback);
     }
   }
 }

@@ -9,6 +9,7 @@ import { labelNames, ownerLabel } from '../container-labels.ts';
 import { seccompProfile } from '../container-seccomp.ts';
 import { createPayloadSchema } from './create-payload.ts';
 import { type GuardedRoute, guardedRoute } from './guarded-route.ts';
+import { endUpgrade, joinAttach } from './join-attach.ts';
 
 export interface EngineGuardOptions {
   /** Path of the socket to listen on; what is there is replaced. */
@@ -133,8 +134,9 @@ function guardOf({ engineSocket, logger, architecture }: EngineGuardOptions) {
   const upgrade = async (incoming: IncomingMessage, socket: Socket): Promise<void> => {
     const route = guardedRoute(incoming.method ?? '', incoming.url ?? '');
     const own = route.type === 'container' && route.action === '/attach' ? await ownContainer(engineSocket, route.id) : 'foreign';
-    if (typeof own === 'string' || route.type !== 'container')
-      return void socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n');
+    if (own === 'gone') return endUpgrade(socket, 404, 'No such container.');
+    if (own === 'foreign' || route.type !== 'container')
+      return endUpgrade(socket, 403, 'The engine guard refuses this request: it is no attach to a container of Bulkhead’s.');
     await joinAttach(engineSocket, actionPath(own.id, route), socket);
   };
   return { serve, upgrade };
@@ -264,24 +266,4 @@ async function info(socketPath: string, response: ServerResponse): Promise<void>
   const { status, text } = await look(socketPath, '/info');
   const body = status === 200 ? JSON.stringify({ ...(parsed(text) as object), KernelVersion: 'guarded' }) : text.toString('utf8');
   response.writeHead(status, jsonHeaders(body)).end(body);
-}
-
-async function joinAttach(socketPath: string, path: string, socket: Socket): Promise<void> {
-  const headers = { host: 'engine', connection: 'Upgrade', upgrade: 'tcp' };
-  const outgoing = request({ socketPath, method: 'POST', path, headers, agent: false });
-  socket.once('close', () => outgoing.destroy());
-  const upgraded = new Promise<[IncomingMessage, Socket, Buffer]>((resolve, reject) => {
-    outgoing.once('upgrade', (...given) => resolve(given)).on('error', reject);
-    outgoing.once('response', ({ statusCode }) => reject(new Error(`the engine answered ${statusCode}`)));
-  });
-  outgoing.end();
-  const [response, engine, head] = await upgraded;
-  const type = response.headers['content-type'] ?? 'application/vnd.docker.raw-stream';
-  socket.write(`HTTP/1.1 101 UPGRADED\r\nContent-Type: ${type}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`);
-  if (head.length > 0) socket.write(head);
-  engine.on('error', () => {}).once('close', () => socket.destroySoon());
-  socket.once('close', () => engine.destroy());
-  // pipe() hands the end of stdin on as a half-close.
-  socket.pipe(engine);
-  engine.pipe(socket);
 }

@@ -1,8 +1,8 @@
-import { lstat, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
-import { createPipeFolders } from '../../../src/runner/container-pipes.ts';
+import { createPipeFolders, openPipes } from '../../../src/runner/container-pipes.ts';
 
 const parents: string[] = [];
 
@@ -78,5 +78,16 @@ test('a folder that could not be made ahead is made when it is taken, with the r
   expect(await folders.take()).toContain(parent);
   failures = 1;
   await expect(folders.take()).rejects.toThrow('no room');
+  await folders.close();
+});
+
+test('pipes of which only one can be opened leave neither a descriptor nor the folder', async () => {
+  const { folders, list } = await pipeFolders();
+  const folder = await folders.take();
+  await rm(join(folder, 'stdout'));
+  await expect(openPipes(folder)).rejects.toMatchObject({ code: 'ENOENT' });
+  const open = (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
+  expect((await Promise.all(open)).filter((path) => path.startsWith(folder))).toEqual([]);
+  expect(await list()).toEqual([]);
   await folders.close();
 });

@@ -2,6 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectEngine } from '../../../src/runner/docker-engine.ts';
 import { registryCredentials, registryNames } from '../../../src/runner/image-credentials.ts';
@@ -78,7 +79,7 @@ describe('credentials', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'bulkhead-test-'));
-    const helper = `#!/bin/sh\nread registry\ncase $registry in helped.example) echo '{"Username":"u","Secret":"s"}' ;; token.example) echo '{"Username":"<token>","Secret":"t"}' ;; broken.example) echo leaked-secret; exit 1 ;; *) echo credentials not found in native keychain; exit 1 ;; esac\n`;
+    const helper = `#!/bin/sh\nread registry\ncase $registry in helped.example) echo '{"Username":"u","Secret":"s"}' ;; token.example) echo '{"Username":"<token>","Secret":"t"}' ;; broken.example) echo leaked-secret; exit 1 ;; chatty.example) echo '{"Username":"u","Secret":leaked-secret' ;; bare.example) echo '"leaked-secret"' ;; *) echo credentials not found in native keychain; exit 1 ;; esac\n`;
     await writeFile(join(folder, 'docker-credential-test'), helper);
     await chmod(join(folder, 'docker-credential-test'), 0o755);
     process.env['PATH'] = `${folder}:${path}`;
@@ -86,6 +87,8 @@ describe('credentials', () => {
       'helped.example': 'test',
       'token.example': 'test',
       'broken.example': 'test',
+      'chatty.example': 'test',
+      'bare.example': 'test',
       'unknown.example': 'test',
       'odd.example': '../evil',
     };
@@ -117,6 +120,19 @@ describe('credentials', () => {
     await expect(failure).rejects.toMatchObject({ code: 'image_unavailable', message: expect.stringContaining('docker-credential-test') });
     await expect(failure).rejects.not.toMatchObject({ message: expect.stringContaining('leaked') });
   });
+
+  test.each(['chatty.example', 'bare.example'])(
+    'an answer of a helper that is not what was asked for is not quoted (%s)',
+    async (registry) => {
+      const failure = registryCredentials(`${registry}/a`, folder);
+      await expect(failure).rejects.toMatchObject({
+        code: 'image_unavailable',
+        message: expect.stringContaining('docker-credential-test'),
+      });
+      const error = await failure.catch((thrown: unknown) => thrown);
+      expect(inspect(error, { depth: 5 })).not.toContain('leaked');
+    },
+  );
 
   test('a helper’s name is no path', async () => {
     await expect(registryCredentials('odd.example/a', folder)).rejects.toMatchObject({ code: 'image_unavailable' });

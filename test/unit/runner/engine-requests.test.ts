@@ -1,9 +1,13 @@
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
 import { expect, test, vi } from 'vitest';
 import { silentLogger } from '../../../src/log.ts';
 import { createContainerHost } from '../../../src/runner/container-host.ts';
-import { connectEngine } from '../../../src/runner/docker-engine.ts';
+import { launchContainer } from '../../../src/runner/container-launch.ts';
+import { connectEngine, type DockerEngine } from '../../../src/runner/docker-engine.ts';
 import { lockInstance } from '../../../src/runner/docker-instance.ts';
 import { inspectImage } from '../../../src/runner/image-inspect.ts';
+import { removeOldSidecarImages } from '../../../src/runner/sidecar-image.ts';
 import { startStandIn } from '../../helpers/stand-in-engine.ts';
 
 const info = { Architecture: 'x86_64', KernelVersion: 'x', MemoryLimit: true, SwapLimit: true, CpuCfsQuota: true, PidsLimit: true };
@@ -45,6 +49,26 @@ test('an engine that had no seccomp is asked again', async () => {
   await instance.close();
 });
 
+test('an engine that breaks off amid its answer about an old image of sidecars does not hold the reaper up for ever', async () => {
+  await using standIn = await startStandIn(({ method, url }, response) => {
+    response.setHeader('content-type', 'application/json');
+    if (method === 'DELETE') {
+      response.writeHead(200, { 'content-length': '100' }).write('[{', () => response.destroy());
+      return;
+    }
+    response.end(JSON.stringify(url?.includes('images') ? [{ Id: 'sha256:old', Created: 0, RepoTags: ['bulkhead-sidecar:old'] }] : []));
+  });
+  const real = connectEngine(standIn.address);
+  const engine: DockerEngine = {
+    ...real,
+    request: (wanted) => real.request(wanted.what.startsWith('removing') ? { ...wanted, timeoutMs: 100 } : wanted),
+  };
+  await expect(removeOldSidecarImages(engine)).rejects.toMatchObject({
+    code: 'engine_unavailable',
+    message: expect.stringContaining('removing an old sidecar image'),
+  });
+});
+
 test('an image that is no longer looked for keeps no connection', async () => {
   await using standIn = await startStandIn(() => {});
   const engine = connectEngine(standIn.address);
@@ -61,4 +85,60 @@ test('an image without a config has no labels', async () => {
     response.setHeader('content-type', 'application/json').end(JSON.stringify({ Id: 'sha256:1', Config: null }));
   });
   expect(await inspectImage(connectEngine(standIn.address), 'x')).toMatchObject({ labels: {}, entrypoint: [], command: [] });
+});
+
+test('an attach that comes after it was given up is ended', async () => {
+  const { promise: attaching, resolve } = Promise.withResolvers<Duplex>();
+  await using standIn = await startStandIn(
+    (_, response) => {
+      response.writeHead(201, { 'content-type': 'application/json' }).end(JSON.stringify({ Id: 'made' }));
+    },
+    (_, socket) => resolve(socket),
+  );
+  const given = new AbortController();
+  const launching = launchContainer({ engine: connectEngine(standIn.address), name: 'x', options: {}, signal: given.signal });
+  const failed = expect(launching).rejects.toThrow('given up');
+  const socket = await attaching;
+  given.abort(new Error('given up'));
+  await failed;
+  const ended = once(socket.on('error', () => {}).resume(), 'end');
+  socket.write('HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n');
+  await ended;
+  socket.destroy();
+});
+
+test('of many who are told that the image of sidecars is gone, the first has it made anew, and nobody else', {
+  timeout: 60_000,
+}, async () => {
+  const allAsked = Promise.withResolvers<void>();
+  let [isGone, imports] = [false, 0];
+  await using standIn = await startStandIn(async (request, response) => {
+    const { url = '' } = request;
+    response.setHeader('content-type', 'application/json');
+    if (url.includes('/images/create')) {
+      for await (const _ of request);
+      imports += 1;
+      await allAsked.promise;
+      return response.end('{}');
+    }
+    if (url.includes('/info')) return response.end(JSON.stringify({ ...info, Architecture: process.arch }));
+    if (isGone && imports === 0) return response.writeHead(404).end('{}');
+    return response.end(JSON.stringify({ Version: '24.0.0', Id: `sha256:${imports}` }));
+  });
+  const instance = await lockInstance();
+  const host = createContainerHost(standIn.address, { instance, logger: silentLogger });
+  const { signal } = new AbortController();
+  expect(await host.sidecarImage(signal)).toBe('sha256:0');
+  isGone = true;
+  const anew = async () => {
+    await host.forgetSidecarImage('sha256:0');
+    return await host.sidecarImage(signal);
+  };
+  const first = anew();
+  await vi.waitFor(() => expect(imports).toBe(1), { timeout: 30_000 });
+  const others = [anew(), anew()];
+  allAsked.resolve();
+  expect(await Promise.all([first, ...others])).toEqual(['sha256:1', 'sha256:1', 'sha256:1']);
+  expect(imports).toBe(1);
+  await instance.close();
 });

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type Duplex, duplexPair } from 'node:stream';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { createMux, frameReader, frameTypes, type Mux, muxLimits } from '../../../src/runner/sidecar-mux.ts';
 
 interface Pair {
@@ -103,6 +103,24 @@ test('more bytes than the window allows end the connection', async () => {
   const piece = Buffer.alloc(muxLimits.payloadBytesMax);
   for (let sent = 0; sent <= muxLimits.windowBytes; sent += piece.length) links[0].write(frame(9, frameTypes.data, piece.length, piece));
   await once(connection, 'close');
+});
+
+test('however many wait for the link, they have one listener on it', async () => {
+  const { relay, links } = pair();
+  const many = 50;
+  // Nobody reads at the other end, so that the link is full from the first on.
+  links[1].pause();
+  const connections = Array.from({ length: many }, () => relay.open(0, 'a'));
+  let written = 0;
+  for (const connection of connections) {
+    connection.write(Buffer.alloc(muxLimits.payloadBytesMax), () => {
+      written += 1;
+    });
+  }
+  expect(links[0].writableNeedDrain).toBe(true);
+  expect(links[0].listenerCount('drain')).toBe(1);
+  links[1].resume();
+  await vi.waitFor(() => expect(written).toBe(many), { timeout: 20_000 });
 });
 
 test('connections over the limit are reset', async () => {

@@ -48,3 +48,20 @@ it('nothing else reaches the engine with credentials or a type of its client', a
   expect(engine.seen).toHaveLength(4);
   for (const { headers } of engine.seen) expect(Object.keys(headers).toSorted()).toEqual(['connection', 'host']);
 });
+
+it.each([
+  ['gone', 404, 'No such container'],
+  ['foreign', 403, 'The engine guard refuses'],
+  ['own', 409, 'it is paused'],
+])('an attach to a container that is %s is answered with %i', async (name, status, says) => {
+  await using engine = await startStandIn(({ method, url }, response) => {
+    const labels = url?.includes('/own/') ? { 'dev.bulkhead.owner': 'bulkhead' } : {};
+    if (method === 'POST') return response.writeHead(409).end(JSON.stringify({ message: 'it is paused' }));
+    if (url?.includes('/gone/')) return response.writeHead(404).end(JSON.stringify({ message: 'gone' }));
+    return response.end(JSON.stringify({ Id: 'f00d', Config: { Labels: labels } }));
+  });
+  await using guard = await guardEngine(engine.socketPath);
+  const headers = { connection: 'Upgrade', upgrade: 'tcp' };
+  const answer = await guard.ask('POST', `/containers/${name}/attach?stream=true`, { headers });
+  expect(answer).toMatchObject({ status, text: expect.stringContaining(says) });
+});
