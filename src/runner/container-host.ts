@@ -15,6 +15,7 @@ import type { RegistryCredentials } from './image-credentials.ts';
 import type { ImageLock } from './image-lock.ts';
 import type { PullPolicy } from './image-pull.ts';
 import { createLimitWatch, type LimitWatch } from './limit-watch.ts';
+import { createLimitsCheck, type LimitsCheck } from './limits-check.ts';
 import { reap } from './reap.ts';
 import { removeOldSidecarImages, sidecarImage } from './sidecar-image.ts';
 
@@ -49,6 +50,8 @@ export interface ContainerHost {
   sidecarImage(signal: AbortSignal): Promise<string>;
   /** To be told of an image that is gone: the next who asks has it made anew. */
   forgetSidecarImage(id: string): Promise<void>;
+  /** Refuses the engine that drops limits. */
+  readonly checkLimits: LimitsCheck;
   /** Of the limits of containers whose processes are seen from here. */
   readonly limitWatch: LimitWatch;
   /** By image id: whether it has a shell to open named pipes with. */
@@ -109,6 +112,7 @@ export function createContainerHost(address: string, options: ContainerHostOptio
       const known = image;
       if (known !== undefined && (await known.catch(() => undefined)) === id) forget(known);
     },
+    checkLimits: createLimitsCheck(engine),
     async reap() {
       try {
         const count = await reap({ engine, instance, isOwn: (name) => names.has(name), logger });
@@ -138,9 +142,14 @@ async function profileFor(facts: EngineFacts, instance: DockerInstance, address:
 }
 
 /** @throws ProxyError `sandbox_unavailable` naming the first limit that the engine would silently drop. */
-export function requireLimits({ limits }: EngineFacts, address: string): void {
-  const missing = (['memory', 'pids', 'cpu'] as const).find((name) => !limits[name]);
+export function requireLimits(facts: EngineFacts, address: string): void {
+  const missing = (['memory', 'pids', 'cpu'] as const).find((name) => !facts.limits[name]);
   if (missing === undefined) return;
-  const message = `The engine at ${address} cannot limit ${missing}: its cgroups lack that controller. Delegate it (docs/docker.md), or use sandbox: none.`;
+  const message = `The engine at ${address} cannot limit ${missing}: ${missingReason(facts)}, or use sandbox: none.`;
   throw new ProxyError('sandbox_unavailable', message);
+}
+
+function missingReason({ isRootless, cgroup }: EngineFacts): string {
+  if (isRootless && cgroup.startsWith('v1')) return 'without root there is none on cgroups v1. Run it as root, boot with cgroups v2';
+  return 'its cgroups lack that controller. Delegate it (docs/docker.md)';
 }

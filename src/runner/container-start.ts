@@ -5,6 +5,7 @@ import type { EgressSession } from '../egress/gateway.ts';
 import { ProxyError } from '../errors.ts';
 import { isThroughGateway } from '../manifest/network.ts';
 import type { SandboxPolicy } from '../sandbox/policy.ts';
+import { checkFolders } from './container-folders.ts';
 import { type ContainerHost, requireLimits } from './container-host.ts';
 import { containerName } from './container-labels.ts';
 import { type LaunchedContainer, launchContainer } from './container-launch.ts';
@@ -55,6 +56,7 @@ async function begin(start: ContainerStart): Promise<ConnectorProcess> {
   const { host, spec, signal } = start;
   await using undo = new AsyncDisposableStack();
   if (spec.policy.sandbox === 'enforced') requireLimits(await host.engine.facts(signal), host.engine.address);
+  if ((await host.engine.facts(signal)).sharesKernel) await checkFolders(spec);
   const image = await imageOf(start);
   const name = containerName(host.options.instance, spec.connector);
   host.names.add(name);
@@ -65,9 +67,11 @@ async function begin(start: ContainerStart): Promise<ConnectorProcess> {
   const plan = await planOf(start, { image, session, pipes, sidecar });
   const readySidecar = sidecar?.start(signal);
   readySidecar?.catch(() => {});
-  const container = await launchContainer({ engine: host.engine, name, options: containerOptions(plan), signal });
+  const options = containerOptions(plan);
+  const container = await launchContainer({ engine: host.engine, name, options, signal });
   // An engine that is away is cleaned up by the reaper; the first failure is the one to tell.
   undo.defer(() => container.remove().catch(() => {}));
+  if (spec.policy.sandbox === 'enforced') await host.checkLimits(container.id, options.HostConfig ?? {});
   await readySidecar;
   if (pipes !== undefined) host.pipeFolders.makeAhead();
   await container.start(signal);
@@ -201,7 +205,7 @@ async function sidecarFor(
       engine: host.engine,
       connector: spec.connector,
       name: sidecarName,
-      image: await host.sidecarImage(signal),
+      image,
       labels: await host.labels('sidecar', spec.connector),
       seccomp: await host.seccomp(),
       session,
@@ -236,11 +240,13 @@ interface Parts {
 
 async function planOf({ host, spec }: ContainerStart, { image, session, pipes, sidecar }: Parts): Promise<ContainerPlan> {
   const { policy, connector } = spec;
+  const { mapsUsers } = await host.engine.facts();
   return {
     policy,
     image,
     labels: await host.labels('connector', connector),
-    user: await userFor(host, policy.dataFolder),
+    // Where ids are mapped, the folder's owner is somebody else inside: it is given to this user, by the id that this one has here.
+    user: mapsUsers ? connectorUser : await userFor(host, policy.dataFolder),
     network: networkOf(policy.network.type, sidecar),
     egressEnvironment: session?.environment ?? {},
     seccomp: policy.sandbox === 'enforced' ? await host.seccomp() : undefined,

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { release } from 'node:os';
 import { join } from 'node:path';
@@ -57,10 +57,12 @@ export interface EngineFacts {
   readonly architecture: string;
   readonly hasSeccomp: boolean;
   readonly isRootless: boolean;
+  /** Whether user ids in its containers are others here: without root, or by userns-remap. */
+  readonly mapsUsers: boolean;
   /** e.g. `v2, systemd`; `unknown` where the engine does not say. */
   readonly cgroup: string;
   readonly limits: { readonly memory: boolean; readonly swap: boolean; readonly pids: boolean; readonly cpu: boolean };
-  /** Whether a named pipe made here is the same pipe in its containers. */
+  /** Whether a named pipe made here is the same pipe in its containers; of Docker in a container it may say so and be wrong. */
   readonly sharesKernel: boolean;
 }
 
@@ -216,6 +218,8 @@ interface EngineInfo {
   readonly PidsLimit?: boolean;
   readonly CgroupVersion?: string;
   readonly CgroupDriver?: string;
+  readonly DockerRootDir?: string;
+  readonly Rootless?: boolean;
 }
 
 function abortable(docker: Docker): Abortable {
@@ -229,15 +233,33 @@ async function readFacts(request: DockerEngine['request'], isUnixSocket: boolean
     request({ ...ask, run: (docker, abortSignal) => abortable(docker).info({ abortSignal }) }),
   ]);
   const isPodman = (version as { Components?: { Name: string }[] }).Components?.some(({ Name }) => Name.startsWith('Podman')) ?? false;
-  const security: readonly string[] = info.SecurityOptions ?? [];
+  // Podman says it in a place of its own.
+  const security: readonly string[] = [...(info.SecurityOptions ?? []), ...(info.Rootless ? ['name=rootless'] : [])];
   return {
     product: isPodman ? 'podman' : 'docker',
     version: version.Version,
     architecture: architectures[info.Architecture] ?? info.Architecture,
     hasSeccomp: security.some((option) => option.includes('seccomp')),
     isRootless: security.some((option) => option.includes('rootless')),
+    mapsUsers: security.some((option) => /name=(rootless|userns)/.test(option)),
     cgroup: [info.CgroupVersion && `v${info.CgroupVersion}`, info.CgroupDriver].filter(Boolean).join(', ') || 'unknown',
-    limits: { memory: info.MemoryLimit, swap: info.SwapLimit, pids: info.PidsLimit ?? true, cpu: info.CpuCfsQuota },
-    sharesKernel: isUnixSocket && process.platform === 'linux' && info.KernelVersion === release(),
+    // Podman without root sets none on cgroups v1, and tells those of the machine.
+    limits: isPodman && info.Rootless && info.CgroupVersion === '1' ? noLimits : limitsOf(info),
+    sharesKernel:
+      isUnixSocket && process.platform === 'linux' && info.KernelVersion === release() && (!isPodman || sharesDisk(info.DockerRootDir)),
   };
+}
+
+const noLimits: EngineFacts['limits'] = { memory: false, swap: false, pids: false, cpu: false };
+
+function limitsOf({ MemoryLimit, SwapLimit, PidsLimit = true, CpuCfsQuota }: EngineInfo): EngineFacts['limits'] {
+  return { memory: MemoryLimit, swap: SwapLimit, pids: PidsLimit, cpu: CpuCfsQuota };
+}
+
+/**
+ * Whether the engine that keeps its images in that folder sees the same files. Docker refuses to mount a folder that it does not see; Podman
+ * makes one, on its machine, and mounts that.
+ */
+function sharesDisk(folder: string | undefined): boolean {
+  return folder !== undefined && ownContainerId() === undefined && existsSync(folder);
 }

@@ -57,13 +57,17 @@ function seccompReport(address: string, facts: EngineFacts): ControlReport {
 }
 
 /** A swap that is not limited lets a connector have more than its memory, slowly; the rest is a promise. */
-function limitReports(address: string, { limits }: EngineFacts): readonly ControlReport[] {
+function limitReports(address: string, { limits, isRootless, cgroup }: EngineFacts): readonly ControlReport[] {
   const names = { memory: 'limits.memory', pids: 'limits.pids', cpu: 'limits.cpu', swap: 'no swap' } as const;
   return (['memory', 'pids', 'cpu', 'swap'] as const).map((name) => {
     const control = `engine limit of ${name}`;
     const isRequired = name !== 'swap';
     if (limits[name]) return { control, state: 'enforced', detail: `${address}: ${names[name]}`, isRequired };
-    const repair = `delegate the ${name === 'swap' ? 'memory' : name} controller to the engine, or boot with swapaccount=1 for swap (docs/docker.md)`;
-    return { control, state: 'not enforced', detail: `${address}: its cgroups lack it`, repair, isRequired };
+    const isVain = isRootless && cgroup.startsWith('v1');
+    const repair = isVain
+      ? 'run the engine as root, or boot with cgroups v2'
+      : `delegate the ${name === 'swap' ? 'memory' : name} controller to the engine, or boot with swapaccount=1 for swap (docs/docker.md)`;
+    const detail = `${address}: ${isVain ? 'without root there is none on cgroups v1' : 'its cgroups lack it'}`;
+    return { control, state: 'not enforced', detail, repair, isRequired };
   });
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
+import { chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -22,16 +22,30 @@ export function isPodmanInstalled(): boolean {
   return spawnSync('podman', ['--version'], { stdio: 'ignore' }).status === 0;
 }
 
-export async function startPodmanService(): Promise<PodmanService> {
+/** `user`: whose it is, by id; default: root’s. */
+export async function startPodmanService({ user = 0 }: { readonly user?: number } = {}): Promise<PodmanService> {
   const folder = await mkdtemp(join(tmpdir(), 'bulkhead-podman-'));
   // Its sockets have no room for a long path.
   const runFolder = mkdtempSync('/run/bulkhead-podman-');
+  for (const own of [folder, runFolder]) await chown(own, user, user);
   const address = `unix://${folder}/podman.sock`;
   const engine = connectEngine(address);
   // crun refuses machines that have both versions of cgroups; runc, which Docker brings, runs on all.
-  const storage = ['--root', `${folder}/data`, '--runroot', runFolder, '--runtime', 'runc'];
+  const storage = [
+    '--root',
+    `${folder}/data`,
+    '--runroot',
+    runFolder,
+    '--runtime',
+    'runc',
+    ...(user === 0 ? [] : ['--storage-driver', 'vfs']),
+  ];
   const log = openSync(join(folder, 'log'), 'a');
-  const child = spawn('podman', [...storage, 'system', 'service', '--time=0', address], { cwd: folder, stdio: ['ignore', log, log] });
+  const child = spawn('podman', [...storage, 'system', 'service', '--time=0', address], {
+    // A group of its own: without root it goes on in a child.
+    ...{ cwd: folder, stdio: ['ignore', log, log], uid: user, gid: user, detached: user !== 0 },
+    ...(user !== 0 && { env: { PATH: process.env['PATH'], HOME: folder, XDG_RUNTIME_DIR: runFolder } }),
+  });
   closeSync(log);
   await untilReady(engine, child, join(folder, 'log'));
   return {
@@ -45,8 +59,11 @@ export async function startPodmanService(): Promise<PodmanService> {
     async [Symbol.asyncDispose]() {
       for (const { Id } of await engine.docker.listContainers({ all: true })) await engine.docker.getContainer(Id).remove({ force: true });
       const exited = once(child, 'exit');
-      child.kill('SIGTERM');
+      if (child.pid !== undefined) process.kill(user === 0 ? child.pid : -child.pid, 'SIGTERM');
       await exited;
+      // Without root, a process of its own keeps its namespaces.
+      const keeper = join(runFolder, 'libpod/tmp/pause.pid');
+      if (existsSync(keeper)) process.kill(Number(readFileSync(keeper, 'utf8')));
       // Layers that are still mounted could not be removed.
       spawnSync('podman', [...storage, 'unmount', '--all'], { stdio: 'ignore' });
       for (const left of [runFolder, folder]) spawnSync('sh', ['-c', 'umount "$0"/*/* 2>/dev/null; umount "$0"/* 2>/dev/null; :', left]);

@@ -56,6 +56,17 @@ describe.skipIf(engine === undefined).each([
     await process.exited;
   });
 
+  test('names what the config shows of the machine, and is gone', async () => {
+    await using under = await startRunner({ shareFiles });
+    const gone = `/tmp/bulkhead-test-gone-${process.pid}`;
+    for (const grant of [{ dataFolder: gone }, { readOnlyPaths: [gone] }]) {
+      await expect(under.start(images.echo, grant)).rejects.toMatchObject({
+        code: 'sandbox_unavailable',
+        message: expect.stringContaining(`${gone}, cannot be read (ENOENT)`),
+      });
+    }
+  });
+
   test('tells the exit code', async () => {
     await using under = await startRunner({ shareFiles });
     const process = await under.start(images.ends);

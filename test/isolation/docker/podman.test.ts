@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
@@ -11,6 +12,7 @@ import { networkRule } from '../../../src/manifest/host-pattern.ts';
 import { containerLabels } from '../../../src/runner/container-labels.ts';
 import { lockInstance } from '../../../src/runner/docker-instance.ts';
 import { probeEngines } from '../../../src/runner/doctor-engine.ts';
+import { createLimitsCheck } from '../../../src/runner/limits-check.ts';
 import { runCliProcess } from '../../helpers/cli-process.ts';
 import {
   buildImage,
@@ -36,6 +38,7 @@ if (!isPossible) {
 }
 
 const mebibyte = 1024 * 1024;
+const nobody = 65_534;
 const manifest = {
   ...{ name: 'boxed', version: '1.0.0', description: 'Greets', protocol: 'oneshot' },
   commands: [{ name: 'Greet', description: 'Greets', parameters: { type: 'object', properties: {} } }],
@@ -68,7 +71,7 @@ describe.skipIf(!isPossible)('Podman', { timeout: 240_000 }, () => {
   }, 120_000);
 
   test('says what it is, and holds what the sandbox promises', async () => {
-    expect(await podman.engine.facts()).toMatchObject({ product: 'podman' });
+    expect(await podman.engine.facts()).toMatchObject({ product: 'podman', isRootless: false, sharesKernel: true });
     const reports = await probeEngines({ addresses: [podman.address] });
     expect(reports.filter(({ state, isRequired }) => isRequired && state !== 'enforced')).toEqual([]);
     expect(reports).toContainEqual(
@@ -178,6 +181,37 @@ describe.skipIf(!isPossible)('Podman', { timeout: 240_000 }, () => {
     await using under = await startRunner({ engine: podman.address });
     await under.runner.reap();
     expect(await containersOf(podman.engine, dead.name)).toEqual([]);
+  });
+
+  test('a data folder that is gone is named, and not made on the disk of the machine', async () => {
+    await using under = await startRunner({ engine: podman.address });
+    const dataFolder = join(tmpdir(), `bulkhead-test-gone-${process.pid}`);
+    await expect(under.start(images.echo, { dataFolder })).rejects.toMatchObject({
+      code: 'sandbox_unavailable',
+      message: expect.stringContaining(`The data folder of connector demo, ${dataFolder}, cannot be read (ENOENT)`),
+    });
+    expect(existsSync(dataFolder)).toBe(false);
+  });
+
+  test('without root it drops limits, and is refused by name', async () => {
+    if (builder === undefined) return;
+    await using rootless = await startPodmanService({ user: nobody });
+    const facts = await rootless.engine.facts();
+    expect(facts).toMatchObject({ product: 'podman', isRootless: true, mapsUsers: true });
+    await rootless.bring(builder, images.echo);
+    await using under = await startRunner({ engine: rootless.address });
+    await expect(under.start(images.echo)).rejects.toMatchObject({ code: 'sandbox_unavailable' });
+    const HostConfig = { NetworkMode: 'none', PidsLimit: 8, Ulimits: [{ Name: 'nofile', Soft: 64, Hard: 64 }] };
+    const container = await rootless.engine.docker.createContainer({ Image: images.echo, HostConfig });
+    const check = createLimitsCheck(rootless.engine)(container.id, HostConfig);
+    await expect(check).rejects.toMatchObject({
+      code: 'sandbox_unavailable',
+      // On cgroups v1 those too that are no ulimits.
+      message: expect.stringContaining(
+        facts.limits.pids ? 'drops limits of containers: nofile.' : 'drops limits of containers: pids, nofile.',
+      ),
+    });
+    await container.remove();
   });
 
   test('a command is called through the CLI, its manifest read from the label', async () => {

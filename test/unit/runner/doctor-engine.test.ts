@@ -5,7 +5,7 @@ import { engineReports, probeEngines } from '../../../src/runner/doctor-engine.t
 
 const facts: EngineFacts = {
   ...{ product: 'docker', version: '28.1.0', architecture: 'x64', cgroup: 'v2, systemd' },
-  ...{ hasSeccomp: true, isRootless: true, sharesKernel: true },
+  ...{ hasSeccomp: true, isRootless: true, mapsUsers: true, sharesKernel: true },
   limits: { memory: true, swap: true, pids: true, cpu: true },
 };
 const address = 'unix:///run/engine.sock';
@@ -24,6 +24,12 @@ describe('what an engine is worth', () => {
     const report = reportOf({ limits: { ...facts.limits, [name]: false } }, `engine limit of ${name}`);
     expect(report).toMatchObject({ state: 'not enforced', isRequired: true, repair: expect.stringContaining(name) });
     expect(() => requireControls(report === undefined ? [] : [report])).toThrow(`engine limit of ${name} not enforced`);
+  });
+
+  test('one without root on cgroups v1 is told to have either', () => {
+    const limits = { memory: false, swap: false, pids: false, cpu: false };
+    const report = reportOf({ limits, cgroup: 'v1, cgroupfs' }, 'engine limit of memory');
+    expect(report).toMatchObject({ state: 'not enforced', repair: 'run the engine as root, or boot with cgroups v2' });
   });
 
   test('one without accounting of swap is told, not refused', () => {

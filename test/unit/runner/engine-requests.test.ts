@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { release } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { expect, test, vi } from 'vitest';
 import { silentLogger } from '../../../src/log.ts';
@@ -47,6 +48,36 @@ test('an engine that had no seccomp is asked again', async () => {
   await expect(host.engine.request({ what: 'waiting', timeoutMs: 1, run: () => new Promise(() => {}) })).rejects.toThrow();
   await host.seccomp();
   await instance.close();
+});
+
+test.each([
+  { isRootless: true, version: '1', has: false },
+  { isRootless: true, version: '2', has: true },
+  { isRootless: false, version: '1', has: true },
+])('Podman without root ($isRootless) on cgroups v$version, which tells the limits of the machine, has them: $has', async (one) => {
+  const { isRootless, version, has } = one;
+  await using standIn = await startStandIn(({ url }, response) => {
+    const said = url?.includes('version')
+      ? { Version: '4.3.1', Components: [{ Name: 'Podman Engine' }] }
+      : { ...info, Rootless: isRootless, CgroupVersion: version };
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(said));
+  });
+  const facts = await connectEngine(standIn.address).facts();
+  expect(facts).toMatchObject({ isRootless, mapsUsers: isRootless, limits: { memory: has, swap: has, pids: has, cpu: has } });
+});
+
+test.each([
+  { product: 'Podman Engine', folder: '/nowhere/storage', shares: false },
+  { product: 'Podman Engine', folder: '/usr', shares: true },
+  { product: 'Engine', folder: '/nowhere/storage', shares: true },
+])('$product on this kernel, with its images in $folder, shares files: $shares', async ({ product, folder, shares }) => {
+  await using standIn = await startStandIn(({ url }, response) => {
+    const said = url?.includes('version')
+      ? { Version: '4.3.1', Components: [{ Name: product }] }
+      : { ...info, KernelVersion: release(), DockerRootDir: folder };
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(said));
+  });
+  expect(await connectEngine(standIn.address).facts()).toMatchObject({ sharesKernel: shares });
 });
 
 test('an engine that breaks off amid its answer about an old image of sidecars does not hold the reaper up for ever', async () => {
