@@ -1,5 +1,3 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { EgressGateway } from '../egress/gateway.ts';
 import { ProxyError } from '../errors.ts';
 import { once } from '../lib/once.ts';
@@ -8,7 +6,6 @@ import type { Logger } from '../log.ts';
 import { findHome } from './container-home.ts';
 import { type ContainerRole, containerLabels } from './container-labels.ts';
 import { createPipeFolders, type PipeFolders } from './container-pipes.ts';
-import { chooseSeccomp, seccompProfile } from './container-seccomp.ts';
 import { connectEngine, type DockerEngine, type EngineFacts } from './docker-engine.ts';
 import type { DockerInstance } from './docker-instance.ts';
 import type { RegistryCredentials } from './image-credentials.ts';
@@ -17,6 +14,7 @@ import type { PullPolicy } from './image-pull.ts';
 import { createLimitWatch, type LimitWatch } from './limit-watch.ts';
 import { createLimitsCheck, type LimitsCheck } from './limits-check.ts';
 import { reap } from './reap.ts';
+import { createSeccompOption } from './seccomp-option.ts';
 import { removeOldSidecarImages, sidecarImage } from './sidecar-image.ts';
 
 export interface ContainerHostOptions {
@@ -45,8 +43,8 @@ export interface ContainerHost {
   /** Whether containers there can share a folder with the proxy; `false` for good once the engine has refused one. */
   sharesFiles(): Promise<boolean>;
   giveUpSharing(): void;
-  /** The filter for a create payload; undefined: the engine's own. @throws ProxyError `sandbox_unavailable` where there is none at all */
-  seccomp(): Promise<string | undefined>;
+  /** The filter for a create payload: see createSeccompOption. @throws ProxyError `sandbox_unavailable` where none can be had */
+  seccomp(): Promise<string>;
   sidecarImage(signal: AbortSignal): Promise<string>;
   /** To be told of an image that is gone: the next who asks has it made anew. */
   forgetSidecarImage(id: string): Promise<void>;
@@ -70,7 +68,6 @@ export function createContainerHost(address: string, options: ContainerHostOptio
   const home = once(() => findHome(engine));
   let mayShare = shareFiles;
   let image: Promise<string> | undefined;
-  let profile: Promise<string | undefined> | undefined;
   let wasAway = false;
   const forget = (gone: Promise<string>) => {
     if (image === gone) image = undefined;
@@ -92,14 +89,7 @@ export function createContainerHost(address: string, options: ContainerHostOptio
         'the engine does not share files with Bulkhead; stdio and egress go through attach, which is slower',
       );
     },
-    async seccomp() {
-      const facts = await engine.facts();
-      profile ??= profileFor(facts, instance, address).catch((error: unknown) => {
-        profile = undefined;
-        throw error;
-      });
-      return await profile;
-    },
+    seccomp: createSeccompOption(engine, instance),
     sidecarImage(signal) {
       // One import for all who wait; who gives up does not end it for the others.
       image ??= sidecarImage(engine);
@@ -126,19 +116,6 @@ export function createContainerHost(address: string, options: ContainerHostOptio
       }
     },
   };
-}
-
-/** Podman takes the name of a file where Docker takes the profile itself. */
-async function profileFor(facts: EngineFacts, instance: DockerInstance, address: string): Promise<string | undefined> {
-  if (!facts.hasSeccomp) {
-    throw new ProxyError('sandbox_unavailable', `The engine at ${address} has no seccomp; use one that has, or sandbox: none.`);
-  }
-  if (chooseSeccomp(facts).type === 'engine') return undefined;
-  const text = JSON.stringify(seccompProfile(facts.architecture));
-  if (facts.product === 'docker') return text;
-  const file = join(await instance.makeFolder(), 'seccomp.json');
-  await writeFile(file, text);
-  return file;
 }
 
 /** @throws ProxyError `sandbox_unavailable` naming the first limit that the engine would silently drop. */

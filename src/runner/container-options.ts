@@ -20,8 +20,8 @@ export interface ContainerPlan {
   readonly network: ContainerNetwork;
   /** Proxy variables of the egress session. The policy's own environment wins. */
   readonly egressEnvironment: Readonly<Record<string, string>>;
-  /** A profile's JSON text or, for Podman, the file that holds it; undefined: the engine's default. */
-  readonly seccomp: string | undefined;
+  /** A profile's JSON text or, for Podman, the path of the file that holds it. Without a sandbox it is not used. */
+  readonly seccomp: string;
   readonly stdio: ContainerStdio;
   readonly product: 'docker' | 'podman';
 }
@@ -78,7 +78,7 @@ export interface SidecarPlan {
   readonly labels: Readonly<Record<string, string>>;
   readonly hosts: readonly { readonly address: string; readonly name: string }[];
   readonly hasDns: boolean;
-  readonly seccomp: string | undefined;
+  readonly seccomp: string;
   /** Host folder with the proxy's socket, for a relay that does not speak over its stdin and stdout. */
   readonly folder: string | undefined;
   readonly product: 'docker' | 'podman';
@@ -135,12 +135,12 @@ export const lifetime: HostConfig = {
   LogConfig: { Type: 'none', Config: {} },
 };
 
-export function hardening(seccomp: string | undefined): HostConfig {
+export function hardening(seccomp: string): HostConfig {
   return {
     ReadonlyRootfs: true,
     CapDrop: ['ALL'],
     Privileged: false,
-    SecurityOpt: ['no-new-privileges:true', ...(seccomp === undefined ? [] : [`seccomp=${seccomp}`])],
+    SecurityOpt: ['no-new-privileges:true', `seccomp=${seccomp}`],
     OomScoreAdj: 500,
     ShmSize: shmBytesMax,
     IpcMode: 'private',

@@ -1,21 +1,6 @@
 import { missingCalls, refusedCalls } from '../sandbox/seccomp.ts';
 import type { EngineFacts } from './docker-engine.ts';
 
-/**
- * Which filter a connector's container gets. Docker's own profile is an allow-list that newer engines keep current, and from 23 on it
- * refuses AF_VSOCK, the one socket that no network namespace confines: there it stays. Before that it allows AF_VSOCK, ptrace and all
- * of netlink, so the sandbox's own deny-list takes its place: the same one that subprocesses have.
- */
-export type SeccompChoice = { readonly type: 'engine' } | { readonly type: 'own' };
-
-/** The first release of Docker whose default profile refuses AF_VSOCK. */
-const vsockRefusedFrom = 23;
-
-export function chooseSeccomp({ product, version }: Pick<EngineFacts, 'product' | 'version'>): SeccompChoice {
-  const isCurrent = product === 'docker' && Number.parseInt(version, 10) >= vsockRefusedFrom;
-  return { type: isCurrent ? 'engine' : 'own' };
-}
-
 const errno = { EPERM: 1, ENOSYS: 38, EPROTONOSUPPORT: 93, EAFNOSUPPORT: 97 } as const;
 const families = { AF_UNIX: 1, AF_INET: 2, AF_INET6: 10, AF_NETLINK: 16 } as const;
 /** Linux knows 46 families; a few numbers more cost nothing and outlive the next one. */
@@ -43,7 +28,11 @@ const alsoRefused = [
   'vm86old',
 ] as const;
 
-/** The sandbox's filter as an OCI profile. Without an `architectures` entry for i386 and x32, calls of those kill the process. */
+/**
+ * The sandbox's filter as an OCI profile, for every engine: Docker's own allows all of netlink, ptrace and memory that nobody counts; AF_VSOCK
+ * too, before Docker 23 by its name and since then with a bit set above the 32 that the kernel reads; and an engine may be set to have none.
+ * Without an `architectures` entry for i386 and x32, calls of those kill the process.
+ */
 export function seccompProfile(architecture: string): object {
   return {
     defaultAction: 'SCMP_ACT_ALLOW',
@@ -51,7 +40,7 @@ export function seccompProfile(architecture: string): object {
     syscalls: [
       refuse([...refusedCalls, ...alsoRefused], errno.EPERM),
       refuse(missingCalls, errno.ENOSYS),
-      ...namespaceFlags.map((flag) => refuse(['clone'], errno.EPERM, { index: 0, value: flag, valueTwo: flag, op: 'SCMP_CMP_MASKED_EQ' })),
+      ...namespaceFlags.map((flag) => refuse(['clone'], errno.EPERM, masked(0, flag, flag))),
       ...refusedFamilies().map((family) => refuse(['socket', 'socketpair'], errno.EAFNOSUPPORT, equals(0, family))),
       // os.networkInterfaces() reads NETLINK_ROUTE (0); every other netlink protocol stays shut.
       ...range(1, familiesMax).map((protocol) =>
@@ -59,9 +48,17 @@ export function seccompProfile(architecture: string): object {
       ),
       ...[families.AF_INET, families.AF_INET6].flatMap(internetSockets),
       ...Object.values(ioctls).map((request) => refuse(['ioctl'], errno.EPERM, equals(1, request))),
-      refuse(['personality'], errno.EPERM, { index: 0, value: 0, op: 'SCMP_CMP_GT' }),
+      refuse(['personality'], errno.EPERM, greaterThan(0, 0)),
     ],
   };
+}
+
+/** Why containers of an engine cannot have the filter, as what the engine is or lacks; undefined: they can. */
+export function seccompFault({ hasSeccomp, architecture }: Pick<EngineFacts, 'hasSeccomp' | 'architecture'>): string | undefined {
+  if (!hasSeccomp) return 'has no seccomp';
+  return architecture === 'x64' || architecture === 'arm64'
+    ? undefined
+    : `runs ${architecture}, for which there is no filter of system calls`;
 }
 
 interface ArgumentRule {
@@ -75,8 +72,20 @@ function refuse(names: readonly string[], errnoRet: number, ...args: readonly Ar
   return { names, action: 'SCMP_ACT_ERRNO', errnoRet, ...(args.length > 0 && { args }) };
 }
 
+/** The kernel reads the lower half of an int argument, SCMP_CMP_EQ compares both: with one bit set above, what it refuses would pass. */
+const intMask = 0xffffffff;
+
 function equals(index: number, value: number): ArgumentRule {
-  return { index, value, op: 'SCMP_CMP_EQ' };
+  return masked(index, intMask, value);
+}
+
+function masked(index: number, mask: number, value: number): ArgumentRule {
+  return { index, value: mask, valueTwo: value, op: 'SCMP_CMP_MASKED_EQ' };
+}
+
+/** Of both halves: a bit above is more than any int, and refused. */
+function greaterThan(index: number, value: number): ArgumentRule {
+  return { index, value, op: 'SCMP_CMP_GT' };
 }
 
 /** TCP and UDP only: no raw sockets, no ping, MPTCP or SCTP. */
@@ -84,11 +93,9 @@ function internetSockets(family: number) {
   const types = range(0, socketTypeMask + 1).filter((type) => !socketTypes.includes(type));
   const below = range(0, protocolMax).filter((protocol) => !protocols.includes(protocol));
   return [
-    ...types.map((type) =>
-      refuse(['socket'], errno.EPERM, equals(0, family), { index: 1, value: socketTypeMask, valueTwo: type, op: 'SCMP_CMP_MASKED_EQ' }),
-    ),
+    ...types.map((type) => refuse(['socket'], errno.EPERM, equals(0, family), masked(1, socketTypeMask, type))),
     ...below.map((protocol) => refuse(['socket'], errno.EPROTONOSUPPORT, equals(0, family), equals(2, protocol))),
-    refuse(['socket'], errno.EPROTONOSUPPORT, equals(0, family), { index: 2, value: protocolMax, op: 'SCMP_CMP_GT' }),
+    refuse(['socket'], errno.EPROTONOSUPPORT, equals(0, family), greaterThan(2, protocolMax)),
   ];
 }
 

@@ -249,7 +249,7 @@ async function planOf({ host, spec }: ContainerStart, { image, session, pipes, s
     user: mapsUsers ? connectorUser : await userFor(host, policy.dataFolder),
     network: networkOf(policy.network.type, sidecar),
     egressEnvironment: session?.environment ?? {},
-    seccomp: policy.sandbox === 'enforced' ? await host.seccomp() : undefined,
+    seccomp: policy.sandbox === 'enforced' ? await host.seccomp() : '',
     product: (await host.engine.facts()).product,
     stdio: pipes === undefined ? { type: 'attach' } : { type: 'pipes', folder: pipes.folder },
   };

@@ -1,5 +1,5 @@
 import { ProxyError } from '../errors.ts';
-import { chooseSeccomp } from './container-seccomp.ts';
+import { seccompFault } from './container-seccomp.ts';
 import { connectEngine, type EngineFacts } from './docker-engine.ts';
 import type { ControlReport } from './doctor.ts';
 
@@ -46,14 +46,12 @@ export function engineReports(address: string, facts: EngineFacts): readonly Con
 
 function seccompReport(address: string, facts: EngineFacts): ControlReport {
   const control = 'engine seccomp';
-  if (!facts.hasSeccomp) {
-    const repair = 'use an engine that has it, or sandbox: none';
-    return { control, state: 'not enforced', detail: `${address} has none`, repair, isRequired: true };
+  const fault = seccompFault(facts);
+  if (fault !== undefined) {
+    const repair = 'use an engine that can have it, or sandbox: none';
+    return { control, state: 'not enforced', detail: `${address} ${fault}`, repair, isRequired: true };
   }
-  const { type } = chooseSeccomp(facts);
-  const detail =
-    type === 'engine' ? 'the engine’s own profile, which refuses AF_VSOCK' : 'Bulkhead’s profile: this engine’s own allows AF_VSOCK';
-  return { control, state: 'enforced', detail: `${address}: ${detail}`, isRequired: true };
+  return { control, state: 'enforced', detail: `${address}: Bulkhead’s own profile, whatever the engine’s is`, isRequired: true };
 }
 
 /** A swap that is not limited lets a connector have more than its memory, slowly; the rest is a promise. */

@@ -28,7 +28,7 @@ export interface SidecarOptions {
   readonly name: string;
   readonly image: string;
   readonly labels: Readonly<Record<string, string>>;
-  readonly seccomp: string | undefined;
+  readonly seccomp: string;
   readonly session: EgressSession;
   /** A folder shared with the sidecar; undefined: the relay speaks over its stdin and stdout. */
   readonly folder: string | undefined;

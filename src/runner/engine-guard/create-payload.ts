@@ -50,17 +50,16 @@ function roleOf(input: unknown): unknown {
 
 /** Of HostConfig, what a connector and a sidecar share. */
 function hostKeys(seccomp: string) {
-  const securityOptions = v.pipe(
-    v.array(v.picklist(['no-new-privileges:true', `seccomp=${seccomp}`])),
-    v.includes('no-new-privileges:true', 'must have no-new-privileges'),
-  );
   return {
     ...lifetime,
     ...limits,
     ReadonlyRootfs: v.literal(true),
     CapDrop: v.strictTuple([v.literal('ALL')]),
     Privileged: v.literal(false),
-    SecurityOpt: securityOptions,
+    SecurityOpt: v.strictTuple([
+      v.literal('no-new-privileges:true'),
+      v.literal(`seccomp=${seccomp}`, 'must be the filter of this release'),
+    ]),
     IpcMode: v.literal('private'),
     CgroupnsMode: v.literal('private'),
     // The runner takes this message for an engine that shares no folders, and then speaks by attach alone.

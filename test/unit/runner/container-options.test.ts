@@ -119,10 +119,6 @@ describe('container options', () => {
     expect([HostConfig?.NetworkMode, HostConfig?.ReadonlyRootfs, HostConfig?.CapDrop]).toEqual(['host', true, ['ALL']]);
   });
 
-  test('the engine’s own filter is asked for by saying nothing', () => {
-    expect(containerOptions({ ...plan, seccomp: undefined }).HostConfig?.SecurityOpt).toEqual(['no-new-privileges:true']);
-  });
-
   test('over named pipes the image’s program runs behind a shell that opens them, from a read-only folder', () => {
     const { Entrypoint, Cmd, OpenStdin, HostConfig } = containerOptions({ ...plan, stdio: { type: 'pipes', folder: '/tmp/x' } });
     expect(Entrypoint?.slice(0, 2)).toEqual(['/bin/sh', '-c']);
@@ -152,7 +148,7 @@ describe('sidecar options', () => {
     hosts: [{ address: '127.0.0.2', name: 'a.example' }],
     hasDns: true,
     product: 'docker' as const,
-    seccomp: undefined,
+    seccomp: '{"a":1}',
   };
 
   test('own a namespace with loopback only, whose hosts file has the rules’ names', () => {
@@ -177,7 +173,7 @@ describe('sidecar options', () => {
     const { Entrypoint, Cmd, User, HostConfig } = sidecarOptions({ ...sidecar, programs, folder: undefined });
     expect([Entrypoint, Cmd, User]).toEqual([['/perl', '/routes.pl', '00'], ['/node', '/relay.js', '{}'], '0:0']);
     expect(HostConfig).toMatchObject({ CapDrop: ['ALL'], CapAdd: ['NET_ADMIN', 'SETUID', 'SETGID'], Init: false });
-    expect(HostConfig?.SecurityOpt).toEqual(['no-new-privileges:true']);
+    expect(HostConfig?.SecurityOpt).toEqual(['no-new-privileges:true', 'seccomp={"a":1}']);
   });
 
   test('speak over stdin and stdout, or over a socket in a read-only folder', () => {

@@ -54,7 +54,6 @@ const connector = { ...containerOptions({ ...plan, network: { type: 'none' }, se
 describe('the guard takes what the runner makes', () => {
   it.each([
     ['a connector without network', connector],
-    ['a connector of an engine with its own filter', containerOptions({ ...plan, network: { type: 'none' }, seccomp: undefined })],
     ['a connector that joins its sidecar', containerOptions({ ...plan, network: { type: 'sidecar', id: 'f'.repeat(64) }, seccomp })],
     ['a connector with the volumes of its image covered', covered({ '/var/lib/x': cover })],
     ['a sidecar', sidecar],
@@ -82,6 +81,8 @@ describe('the guard refuses a container that', () => {
     ['keeps capabilities', host({ CapDrop: [] })],
     ['may gain privileges', host({ SecurityOpt: [`seccomp=${seccomp}`] })],
     ['has no filter of system calls', host({ SecurityOpt: ['no-new-privileges:true', 'seccomp=unconfined'] })],
+    ['leaves the filter to the engine', host({ SecurityOpt: ['no-new-privileges:true'] })],
+    ['has a second filter', host({ SecurityOpt: ['no-new-privileges:true', `seccomp=${seccomp}`, 'seccomp=unconfined'] })],
     ['has another filter', host({ SecurityOpt: ['no-new-privileges:true', 'seccomp={"defaultAction":"SCMP_ACT_ALLOW","syscalls":[]}'] })],
     ['runs as root', { ...connector, User: '0:0' }],
     ['runs as the image’s user', { ...connector, User: '' }],
