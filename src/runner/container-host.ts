@@ -83,6 +83,7 @@ export function createContainerHost(address: string, options: ContainerHostOptio
     pipeFolders: createPipeFolders(() => instance.makeFolder()),
     sharesFiles: async () => mayShare && (await engine.facts()).sharesKernel,
     giveUpSharing() {
+      if (!mayShare) return;
       mayShare = false;
       logger.warn(
         { engine: address },

@@ -35,11 +35,11 @@ export interface ContainerStart {
  * @throws ProxyError `engine_unavailable`, `image_unavailable`, `sandbox_unavailable`, `connector_start_failed`; the signal's reason
  */
 export async function startContainer(start: ContainerStart): Promise<ConnectorProcess> {
+  const shared: string[] = [];
   try {
-    return await begin(start);
+    return await begin(start, shared);
   } catch (error) {
-    const isBindRefused = isRefusal(error) && /bind source path does not exist|bind mount/i.test(error.message);
-    if (isBindRefused && (await start.host.sharesFiles())) {
+    if (isRefusal(error) && namesShared(error, shared)) {
       start.host.giveUpSharing();
       return await startContainer(start);
     }
@@ -47,12 +47,18 @@ export async function startContainer(start: ContainerStart): Promise<ConnectorPr
   }
 }
 
+/** Only what the engine says of a folder of ours tells of all starts: paths of the config may be gone, and an image can have anything quoted. */
+function namesShared(error: Error, folders: readonly string[]): boolean {
+  return folders.some((folder) => error.message.includes(`bind source path does not exist: ${folder}`));
+}
+
 function refused({ host, spec: { connector } }: ContainerStart, error: Error & { readonly statusCode: number }): ProxyError {
   const message = `Connector ${connector} cannot be started: the engine at ${host.engine.address} says “${refusalText(error)}”.`;
   return new ProxyError('connector_start_failed', message, { cause: error });
 }
 
-async function begin(start: ContainerStart): Promise<ConnectorProcess> {
+/** `shared` is told which folders the engine is asked to share. */
+async function begin(start: ContainerStart, shared: string[]): Promise<ConnectorProcess> {
   const { host, spec, signal } = start;
   await using undo = new AsyncDisposableStack();
   if (spec.policy.sandbox === 'enforced') requireLimits(await host.engine.facts(signal), host.engine.address);
@@ -63,7 +69,7 @@ async function begin(start: ContainerStart): Promise<ConnectorProcess> {
   undo.defer(() => void host.names.delete(name));
   const session = openSession(start);
   undo.defer(() => session?.close());
-  const [pipes, sidecar] = await bothOrNeither(pipesFor(start, image), sidecarFor(start, name, session), undo);
+  const [pipes, sidecar] = await bothOrNeither(pipesFor(start, image, shared), sidecarFor(start, { name, session, shared }), undo);
   const plan = await planOf(start, { image, session, pipes, sidecar });
   const readySidecar = sidecar?.start(signal);
   readySidecar?.catch(() => {});
@@ -137,11 +143,13 @@ async function bothOrNeither(
   return [await pipes, await sidecar];
 }
 
-async function pipesFor({ host, spec }: ContainerStart, image: EngineImage): Promise<ContainerPipes | undefined> {
+async function pipesFor({ host, spec }: ContainerStart, image: EngineImage, shared: string[]): Promise<ContainerPipes | undefined> {
   if (!(await host.sharesFiles()) || image.entrypoint.length + image.command.length === 0) return undefined;
   if (!(await hasShell(host, image))) return undefined;
   host.options.logger.debug({ connector: spec.connector }, 'stdio by named pipes');
-  return openPipes(await host.pipeFolders.take());
+  const folder = await host.pipeFolders.take();
+  shared.push(folder);
+  return openPipes(folder);
 }
 
 /** Looked up once for each image, in a container that never runs. */
@@ -186,14 +194,18 @@ async function probeShell(engine: DockerEngine, options: ContainerCreateOptions 
   }
 }
 
-async function sidecarFor(
-  { host, spec, signal }: ContainerStart,
-  name: string,
-  session: EgressSession | undefined,
-): Promise<Sidecar | undefined> {
+interface SidecarStart {
+  /** Of the connector's container. */
+  readonly name: string;
+  readonly session: EgressSession | undefined;
+  readonly shared: string[];
+}
+
+async function sidecarFor({ host, spec, signal }: ContainerStart, { name, session, shared }: SidecarStart): Promise<Sidecar | undefined> {
   if (session === undefined) return undefined;
   const { instance } = host.options;
   const folder = (await host.sharesFiles()) ? await instance.makeFolder() : undefined;
+  if (folder !== undefined) shared.push(folder);
   const sidecarName = `${name}-net`;
   host.names.add(sidecarName);
   const forget = async () => {
@@ -260,11 +272,14 @@ function networkOf(type: string, sidecar: Sidecar | undefined): ContainerNetwork
   return { type: type === 'unsafe-host' ? 'host' : 'none' };
 }
 
-/** Whoever owns the data folder, unless that is root or the folder is on another machine: else the connector could not write to it. */
-async function userFor(host: ContainerHost, dataFolder: string | undefined): Promise<ContainerPlan['user']> {
-  if (dataFolder === undefined || !(await host.sharesFiles())) return connectorUser;
-  const { uid, gid } = await stat(dataFolder);
-  return uid === 0 ? connectorUser : { uid, gid };
+/**
+ * Whoever owns the data folder, unless that is root: else the connector could not write to it. A folder that cannot be seen from here, of another
+ * machine or of the host of our own container, says nothing.
+ */
+async function userFor({ engine }: ContainerHost, dataFolder: string | undefined): Promise<ContainerPlan['user']> {
+  if (dataFolder === undefined || !(await engine.facts()).sharesKernel) return connectorUser;
+  const owner = await stat(dataFolder).catch(() => undefined);
+  return owner === undefined || owner.uid === 0 ? connectorUser : { uid: owner.uid, gid: owner.gid };
 }
 
 function stdioOf({ streams }: LaunchedContainer, pipes: ContainerPipes | undefined) {

@@ -62,7 +62,6 @@ function hostKeys(seccomp: string) {
     ]),
     IpcMode: v.literal('private'),
     CgroupnsMode: v.literal('private'),
-    // The runner takes this message for an engine that shares no folders, and then speaks by attach alone.
     Mounts: v.exactOptional(v.pipe(v.array(v.unknown()), v.maxLength(0, 'must be empty: no bind mount is allowed here'))),
     Dns: v.exactOptional(v.strictTuple([v.literal('127.0.0.1')])),
     DnsOptions: v.exactOptional(texts),

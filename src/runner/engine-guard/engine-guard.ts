@@ -146,13 +146,12 @@ function actionPath(id: string, { action, query }: Extract<GuardedRoute, { type:
   return `/containers/${id}${action}?${query}`;
 }
 
-/** Only words of our own: a value may hold a connector's environment. What is refused for mounts comes first, since the runner acts on it. */
+/** Only words of our own: a value may hold a connector's environment. */
 function faultText(issues: readonly v.BaseIssue<unknown>[]): string {
   const faults = issues.map(
     (issue) => `${v.getDotPath(issue) ?? 'the payload'} ${issue.message.startsWith('must ') ? issue.message : 'is not allowed'}`,
   );
-  const ordered = faults.toSorted((one, other) => Number(other.includes('bind mount')) - Number(one.includes('bind mount')));
-  return ordered.slice(0, faultsToldMax).join('; ');
+  return faults.slice(0, faultsToldMax).join('; ');
 }
 
 function parsed(text: Buffer): unknown {
