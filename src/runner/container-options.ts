@@ -192,13 +192,18 @@ function limitsOf({ policy: { limits }, product }: ContainerPlan): HostConfig {
       ulimit('core', 0),
       ulimit('memlock', 0),
       ulimit('msgqueue', 0),
-      ...(limits.cpuTimeMaxMs === undefined ? [] : [ulimit('cpu', Math.ceil(limits.cpuTimeMaxMs / 1000))]),
+      ...(limits.cpuTimeMaxMs === undefined ? [] : [cpuUlimit(Math.ceil(limits.cpuTimeMaxMs / 1000))]),
     ],
   };
 }
 
 function ulimit(Name: string, value: number) {
   return { Name, Soft: value, Hard: value };
+}
+
+/** At the hard limit the kernel kills before it says why: a second more for SIGXCPU to end it by name. */
+function cpuUlimit(seconds: number) {
+  return { Name: 'cpu', Soft: seconds, Hard: seconds + 1 };
 }
 
 /**

@@ -11,7 +11,7 @@ describe.skipIf(engine === undefined).each([
   { how: 'named pipes', shareFiles: true },
   { how: 'attach', shareFiles: false },
 ])('a container over $how', ({ shareFiles }) => {
-  const images = { echo: '', flood: '', deaf: '', memory: '', ends: '', stubborn: '', greedy: '', child: '' };
+  const images = { echo: '', flood: '', deaf: '', memory: '', ends: '', stubborn: '', greedy: '', child: '', spin: '' };
 
   beforeAll(async () => {
     if (engine === undefined) return;
@@ -25,6 +25,7 @@ describe.skipIf(engine === undefined).each([
       'head -c 4000000 /dev/zero >/tmp/full\n(for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do sleep 600 & done) &\nexec sleep 600',
     );
     images.child = await shellImage(engine, 'child', '(tail /dev/zero >/tmp/x) &\nwait\nsleep 600');
+    images.spin = await shellImage(engine, 'spin', 'while :; do :; done');
     images.ends = await shellImage(engine, 'ends', 'read code\nexit $code');
     images.stubborn = await shellImage(
       engine,
@@ -114,6 +115,13 @@ describe.skipIf(engine === undefined).each([
     const { breach } = await process.exited;
     expect(breach?.code).toBe('memory_exceeded');
     expect(breach?.message).toContain('32 MiB');
+  });
+
+  test('too much CPU time is named, with the limit', async () => {
+    await using under = await startRunner({ shareFiles });
+    const process = await under.start(images.spin, { limits: { ...testLimits, cpuTimeMaxMs: 1000 } });
+    process.stdout.resume();
+    expect((await process.exited).breach).toMatchObject({ code: 'cpu_exceeded', message: expect.stringContaining('1000 ms of CPU time') });
   });
 
   test('refused forks and a full /tmp are told while it lives', async () => {

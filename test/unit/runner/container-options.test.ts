@@ -51,7 +51,11 @@ describe('every rule of a policy reaches the create payload', () => {
     ['processes', host.PidsLimit, 48],
     ['descriptors', host.Ulimits?.find(({ Name }) => Name === 'nofile'), { Name: 'nofile', Soft: 100, Hard: 100 }],
     ['file size', host.Ulimits?.find(({ Name }) => Name === 'fsize'), { Name: 'fsize', Soft: 1000, Hard: 1000 }],
-    ['cpu time in whole seconds, rounded up', host.Ulimits?.find(({ Name }) => Name === 'cpu'), { Name: 'cpu', Soft: 3, Hard: 3 }],
+    [
+      'cpu time in whole seconds, rounded up, and one more to end by name',
+      host.Ulimits?.find(({ Name }) => Name === 'cpu'),
+      { Name: 'cpu', Soft: 3, Hard: 4 },
+    ],
     ['no core dumps', host.Ulimits?.find(({ Name }) => Name === 'core'), { Name: 'core', Soft: 0, Hard: 0 }],
     ['/tmp', host.Tmpfs, { '/tmp': 'rw,noexec,nosuid,nodev,size=2000,nr_inodes=30,uid=10001,gid=10002,mode=0700' }],
     ['/dev/shm', host.ShmSize, 1_048_576],
