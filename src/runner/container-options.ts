@@ -229,10 +229,19 @@ function tmpOf({ policy: { limits }, user: { uid, gid }, product }: ContainerPla
   return `${common},nr_inodes=${limits.tmpInodesMax},uid=${uid},gid=${gid},mode=0700`;
 }
 
-/** Mounts rather than Binds: a source that is not there is refused, not made. */
+/**
+ * Mounts rather than Binds: a source that is not there is refused, not made. What is mounted below a read-only path is left out: engines make
+ * the topmost mount read-only, and before Docker 25 only that.
+ */
 function mountsOf({ policy, stdio }: ContainerPlan): NonNullable<HostConfig['Mounts']> {
   const bind = (Source: string, Target: string, ReadOnly: boolean) =>
-    ({ Type: 'bind', Source, Target, ReadOnly, BindOptions: { Propagation: 'rprivate' } }) as const;
+    ({
+      Type: 'bind',
+      Source,
+      Target,
+      ReadOnly,
+      BindOptions: { Propagation: 'rprivate', ...(ReadOnly && { NonRecursive: true }) },
+    }) as const;
   return [
     ...(policy.readOnlyPaths ?? []).map((path) => bind(path, path, true)),
     ...(policy.dataFolder === undefined ? [] : [bind(policy.dataFolder, containerPaths.data, false)]),

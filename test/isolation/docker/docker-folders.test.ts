@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, chown, mkdtemp, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -23,6 +24,21 @@ describe.skipIf(engine === undefined)('folders of the host', () => {
   }, 60_000);
 
   afterAll(async () => await rm(folder, { recursive: true, force: true }));
+
+  test.runIf(isRoot)('what is mounted below a read-only path cannot be written, nor seen', async () => {
+    const below = join(folder, 'below');
+    await mkdir(below, { mode: 0o777 });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=1777', 'bulkhead-test', below]);
+    try {
+      await writeFile(join(below, 'secret'), '');
+      await using under = await startRunner();
+      const process = await under.start(image, { readOnlyPaths: [folder] });
+      expect(await writesOf(process, [folder, below])).toEqual([`${folder} refused below`, `${below} refused`]);
+      expect(existsSync(join(below, 'file'))).toBe(false);
+    } finally {
+      execFileSync('umount', [below]);
+    }
+  });
 
   test.runIf(isRoot).each([true, false])('a data folder is written as its owner, with shared pipes: %s', async (shareFiles) => {
     const data = await mkdtemp(join(folder, 'data-'));

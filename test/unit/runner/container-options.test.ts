@@ -78,7 +78,7 @@ describe('every rule of a policy reaches the create payload', () => {
       Source,
       Target,
       ReadOnly,
-      BindOptions: { Propagation: 'rprivate' },
+      BindOptions: { Propagation: 'rprivate', ...(ReadOnly && { NonRecursive: true }) },
     });
     expect(host.Mounts).toEqual([mount('/opt/runtime', '/opt/runtime', true), mount('/srv/data', '/data', false)]);
     expect(host.Binds).toBeUndefined();
