@@ -1,7 +1,7 @@
 import type { ContainerCreateOptions, HostConfig } from 'dockerode';
 import { withOwnEnvironment } from '../egress/proxy-environment.ts';
 import type { SandboxPolicy } from '../sandbox/policy.ts';
-import { volumeCovers } from './image-volumes.ts';
+import { engineFolders, volumeCovers } from './image-volumes.ts';
 
 /** Who a connector is inside its container: no user of the image, and never root. */
 export const connectorUser = { uid: 10_001, gid: 10_001 } as const;
@@ -107,6 +107,7 @@ export function sidecarOptions(plan: SidecarPlan): ContainerCreateOptions {
     HostConfig: {
       ...lifetime,
       ...hardening(seccomp),
+      ...(product === 'podman' && { Tmpfs: volumeCovers(engineFolders.podman, { product, taken: [] }) }),
       // For the router's first milliseconds; it gives all of it up. An init would keep it, and the relay has no children to reap.
       ...(router !== undefined && { CapAdd: ['NET_ADMIN', 'SETUID', 'SETGID'], Init: false }),
       NetworkMode: 'none',
@@ -215,8 +216,9 @@ function processUlimit(product: ContainerPlan['product']) {
 }
 
 function tmpfsOf(plan: ContainerPlan): Record<string, string> {
+  const { product, image } = plan;
   const taken = ['/tmp', ...mountsOf(plan).map(({ Target }) => Target)];
-  return { ...volumeCovers(plan.image.volumes, { product: plan.product, taken }), '/tmp': tmpOf(plan) };
+  return { ...volumeCovers([...engineFolders[product], ...image.volumes], { product, taken }), '/tmp': tmpOf(plan) };
 }
 
 /**

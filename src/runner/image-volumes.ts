@@ -17,6 +17,9 @@ const coverInodesMax = 512;
 /** What engines put there themselves. */
 const systemFolders = ['/proc', '/sys', '/dev'] as const;
 
+/** Where an engine mounts writable folders of any size over a read-only root, whatever it is asked for, unless something is mounted there already. */
+export const engineFolders = { docker: [], podman: ['/run', '/tmp', '/var/tmp'] } as const;
+
 export interface CoverOptions {
   readonly product: 'docker' | 'podman';
   /** Where something else is mounted already: an engine makes no volume there. */

@@ -1,6 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,11 +26,14 @@ import {
   textOf,
 } from '../../helpers/docker-runner.ts';
 import { isPodmanInstalled, type PodmanService, startPodmanService } from '../../helpers/podman-service.ts';
+import { hostileIn } from '../attacks.ts';
 import { asker, evaluatorImage } from './evaluator.ts';
+import { hostileImage } from './hostile-image.ts';
 import { volumesImage } from './volumes-image.ts';
+import { writerImage, writesOf } from './writer-image.ts';
 
 /** Builds the images; Podman is brought them. */
-const builder = await requireEngine();
+const builder = await requireEngine(['shell', 'node', 'python']);
 const isPossible = builder !== undefined && isPodmanInstalled() && process.getuid?.() === 0;
 if (!isPossible) {
   const message = 'NO PODMAN: the tests against it cannot run here; as root, scripts/setup --tests installs it';
@@ -46,7 +50,18 @@ const manifest = {
 
 describe.skipIf(!isPossible)('Podman', { timeout: 240_000 }, () => {
   let podman: PodmanService;
-  const images = { echo: '', ends: '', memory: '', stubborn: '', evaluator: '', volumes: '', greeter: 'bulkhead-test/greeter:local' };
+  const images = {
+    echo: '',
+    ends: '',
+    memory: '',
+    stubborn: '',
+    evaluator: '',
+    volumes: '',
+    writer: '',
+    spin: '',
+    hostile: '',
+    greeter: 'bulkhead-test/greeter:local',
+  };
 
   beforeAll(async () => {
     if (builder === undefined) return;
@@ -60,6 +75,9 @@ describe.skipIf(!isPossible)('Podman', { timeout: 240_000 }, () => {
     );
     images.evaluator = await evaluatorImage(builder);
     images.volumes = await volumesImage(builder, 'many');
+    images.writer = await writerImage(builder);
+    images.spin = await shellImage(builder, 'spin', 'while :; do :; done');
+    images.hostile = await hostileImage(builder, 'python');
     const dockerfile = `FROM bulkhead-base/shell:local\nLABEL dev.bulkhead.connector='${JSON.stringify(manifest)}'\nCOPY main.sh /main.sh\nENTRYPOINT ["/bin/sh", "/main.sh"]\n`;
     await buildImage(builder, images.greeter, dockerfile, { 'main.sh': `cat >/dev/null\necho '{"body": {"says": "hello"}}'\n` });
     podman = await startPodmanService();
@@ -75,7 +93,7 @@ describe.skipIf(!isPossible)('Podman', { timeout: 240_000 }, () => {
     const reports = await probeEngines({ addresses: [podman.address] });
     expect(reports.filter(({ state, isRequired }) => isRequired && state !== 'enforced')).toEqual([]);
     expect(reports).toContainEqual(
-      expect.objectContaining({ control: 'engine seccomp', detail: expect.stringContaining('Bulkhead’s profile') }),
+      expect.objectContaining({ control: 'engine seccomp', detail: expect.stringContaining('Bulkhead’s own profile') }),
     );
   });
 
@@ -118,6 +136,24 @@ describe.skipIf(!isPossible)('Podman', { timeout: 240_000 }, () => {
       const said = (await textOf(process.stdout)).split('\n');
       expect(await process.exited).toEqual({ exitCode: 0, signal: null });
       expect(said.filter((line) => line.endsWith(' writable'))).toEqual(['/tmp writable']);
+    });
+
+    test('can be written to nowhere but in /tmp and 1 MiB of /dev/shm', async () => {
+      const process = await under.start(images.writer);
+      const folders = ['/', '/etc', '/run', '/var/tmp', '/var', '/tmp', '/dev/shm'];
+      const said = await writesOf(process, folders);
+      expect(said.map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual(
+        folders.map((path) => `${path} ${['/tmp', '/dev/shm'].includes(path) ? 'writable' : 'refused'}`),
+      );
+    });
+
+    test('sockets of other kinds and system calls that no connector needs are refused', async () => {
+      const hostile = hostileIn(await under.start(images.hostile));
+      const results = [...(await hostile.attack('sockets')), ...(await hostile.attack('syscalls'))];
+      expect(results.length).toBeGreaterThan(80);
+      expect(results.filter(({ outcome }) => outcome !== 'refused')).toEqual([]);
+      hostile.process.kill();
+      await hostile.process.exited;
     });
 
     test('tells the exit code', async () => {
@@ -168,6 +204,43 @@ describe.skipIf(!isPossible)('Podman', { timeout: 240_000 }, () => {
       server.close();
       for (const process of running) process.kill();
       await Promise.all(running.map((process) => process.exited));
+    });
+  });
+
+  describe('through its API', () => {
+    let under: RunnerUnderTest;
+
+    beforeAll(async () => {
+      under = await startRunner({ engine: podman.address });
+    }, 60_000);
+
+    afterAll(async () => await under?.[Symbol.asyncDispose](), 60_000);
+
+    test('a filter whose file was cleaned away is there again for the next container', async () => {
+      await rm(await under.runner.host().seccomp());
+      expect(await writesOf(await under.start(images.writer), ['/tmp'])).toEqual(['/tmp writable']);
+    });
+
+    test('too much CPU time is named', async () => {
+      const process = await under.start(images.spin, { limits: { ...testLimits, cpuTimeMaxMs: 1000 } });
+      process.stdout.resume();
+      expect((await process.exited).breach).toMatchObject({ code: 'cpu_exceeded' });
+    });
+
+    test('what is mounted below a read-only path cannot be written, nor seen', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'bulkhead-test-'));
+      const below = join(folder, 'below');
+      await mkdir(below, { mode: 0o777 });
+      await chmod(folder, 0o755);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=1777', 'bulkhead-test', below]);
+      try {
+        await writeFile(join(below, 'secret'), '');
+        const process = await under.start(images.writer, { readOnlyPaths: [folder] });
+        expect(await writesOf(process, [folder, below])).toEqual([`${folder} refused below`, `${below} refused`]);
+      } finally {
+        execFileSync('umount', [below]);
+        await rm(folder, { recursive: true, force: true });
+      }
     });
   });
 

@@ -92,9 +92,10 @@ describe('container options', () => {
     expect(HostConfig?.Ulimits?.map(({ Name }) => Name)).not.toContain('cpu');
   });
 
-  test('Podman’s /tmp names no inodes: it would refuse them', () => {
+  test('on Podman /tmp names no inodes, which it would refuse, and what it would make writable is covered', () => {
     const { HostConfig } = containerOptions({ ...plan, product: 'podman' });
-    expect(HostConfig?.Tmpfs).toEqual({ '/tmp': 'rw,noexec,nosuid,nodev,size=2000,mode=1777' });
+    const cover = 'ro,noexec,nosuid,nodev,size=65536,mode=0555,notmpcopyup';
+    expect(HostConfig?.Tmpfs).toEqual({ '/tmp': 'rw,noexec,nosuid,nodev,size=2000,mode=1777', '/run': cover, '/var/tmp': cover });
   });
 
   test('each volume of the image is covered, but where something else is mounted', () => {
@@ -178,6 +179,15 @@ describe('sidecar options', () => {
     expect([Entrypoint, Cmd, User]).toEqual([['/perl', '/routes.pl', '00'], ['/node', '/relay.js', '{}'], '0:0']);
     expect(HostConfig).toMatchObject({ CapDrop: ['ALL'], CapAdd: ['NET_ADMIN', 'SETUID', 'SETGID'], Init: false });
     expect(HostConfig?.SecurityOpt).toEqual(['no-new-privileges:true', 'seccomp={"a":1}']);
+  });
+
+  test('write nowhere on Podman either', () => {
+    const folders = Object.entries(sidecarOptions({ ...sidecar, product: 'podman', folder: undefined }).HostConfig?.Tmpfs ?? {});
+    expect(folders.map(([path, options]) => [path, options.slice(0, 3)])).toEqual([
+      ['/run', 'ro,'],
+      ['/tmp', 'ro,'],
+      ['/var/tmp', 'ro,'],
+    ]);
   });
 
   test('speak over stdin and stdout, or over a socket in a read-only folder', () => {
