@@ -7,6 +7,7 @@ import * as v from 'valibot';
 import type { Logger } from '../../log.ts';
 import { labelNames, ownerLabel } from '../container-labels.ts';
 import { seccompProfile } from '../container-seccomp.ts';
+import { volumePaths } from '../image-volumes.ts';
 import { createPayloadSchema } from './create-payload.ts';
 import { type GuardedRoute, guardedRoute } from './guarded-route.ts';
 import { endUpgrade, joinAttach } from './join-attach.ts';
@@ -96,8 +97,11 @@ function guardOf({ engineSocket, logger, architecture }: EngineGuardOptions) {
     const payload = v.safeParse(schema, parsed(await bodyOf(incoming, payloadBytesMax)));
     if (!payload.success) return refuse(faultText(payload.issues));
     const { name: _, ...wanted } = payload.output;
-    if (!(await isImageSmall(engineSocket, wanted.Image)))
-      return refuse(`its image says more than ${imageBytesMax} bytes of itself, in labels or its environment`);
+    const image = await lookAtImage(engineSocket, wanted.Image);
+    // What the engine has only by the time of the create was not looked at.
+    if (image.status !== 200) return answer(response, image.status, 'The engine has no such image, or cannot tell of it.');
+    const fault = imageFault(image.text, 'Tmpfs' in wanted.HostConfig ? wanted.HostConfig.Tmpfs : {});
+    if (fault !== undefined) return refuse(fault);
     const joined = /^container:(.*)$/.exec(wanted.HostConfig.NetworkMode)?.[1];
     if (joined !== undefined && !isSidecar(await ownContainer(engineSocket, joined))) return refuse('the container to join is no sidecar');
     const text = JSON.stringify(wanted);
@@ -224,14 +228,25 @@ async function look(socketPath: string, path: string): Promise<{ readonly status
   return { status: response.statusCode ?? 502, text: await bodyOf(response, answerBytesMax) };
 }
 
-/** One that the engine does not have is left to the engine to refuse. */
-async function isImageSmall(socketPath: string, id: string): Promise<boolean> {
+/** By its id, whose content never changes. `text`: undefined where it is too long. */
+async function lookAtImage(socketPath: string, id: string): Promise<{ readonly status: number; readonly text: Buffer | undefined }> {
+  const response = await ask(socketPath, `/images/${id}/json`);
+  const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of await ask(socketPath, `/images/${id}/json`)) {
+  for await (const chunk of response) {
     length += (chunk as Buffer).length;
-    if (length > imageBytesMax) return false;
+    if (length > imageBytesMax) return { status: response.statusCode ?? 502, text: undefined };
+    chunks.push(chunk as Buffer);
   }
-  return true;
+  return { status: response.statusCode ?? 502, text: Buffer.concat(chunks) };
+}
+
+/** Why no container is made of an image. Of a volume that nothing covers the engine would make a folder on its disk, writable and of any size. */
+function imageFault(text: Buffer | undefined, covers: Readonly<Record<string, string>>): string | undefined {
+  if (text === undefined) return `its image says more than ${imageBytesMax} bytes of itself, in labels or its environment`;
+  const { Config } = parsed(text) as { readonly Config?: { readonly Volumes?: object | null } | null };
+  const volumes = volumePaths(Object.keys(Config?.Volumes ?? {}));
+  return volumes.every((path) => Object.hasOwn(covers, path)) ? undefined : 'its image declares a volume that no tmpfs covers';
 }
 
 type Owned = { readonly id: string; readonly role: string } | 'foreign' | 'gone';

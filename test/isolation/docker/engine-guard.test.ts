@@ -2,9 +2,13 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, describe, expect, test } from 'vitest';
+import { type ContainerPlan, connectorUser, containerOptions } from '../../../src/runner/container-options.ts';
+import { seccompProfile } from '../../../src/runner/container-seccomp.ts';
 import type { DockerEngine } from '../../../src/runner/docker-engine.ts';
-import { engineAddress, requireEngine, startRunner } from '../../helpers/docker-runner.ts';
+import { volumePaths } from '../../../src/runner/image-volumes.ts';
+import { engineAddress, requireEngine, startRunner, testPolicy } from '../../helpers/docker-runner.ts';
 import { guardEngine } from '../../helpers/guarded-engine.ts';
+import { declaredVolumes, volumesImage } from './volumes-image.ts';
 
 const engine = await requireEngine();
 const made: string[] = [];
@@ -53,7 +57,30 @@ describe.skipIf(engine === undefined)('through the guard', () => {
     await using under = await startRunner({ engine: guard.address });
     await expect(under.start(image)).rejects.toThrow('its image says more than 16777216 bytes of itself');
   });
+  test('a container is made only with each volume of its image covered', { timeout: 60_000 }, async () => {
+    if (engine === undefined) return;
+    const id = (await engine.docker.getImage(await volumesImage(engine, 'many')).inspect()).Id;
+    await using guard = await guardEngine(socket);
+    const create = (image: string, volumes: readonly string[]) => {
+      const payload = containerOptions({ ...plan, image: { id: image, entrypoint: [], command: [], volumes } });
+      const headers = { 'content-type': 'application/json' };
+      return guard.ask('POST', `/containers/create?name=${name}`, { headers, body: JSON.stringify(payload) });
+    };
+    const name = 'bulkhead-test-covered';
+    const volumes = volumePaths(declaredVolumes);
+    const uncovered = { status: 403, text: expect.stringContaining('its image declares a volume that no tmpfs covers') };
+    expect(await create(id, [])).toMatchObject(uncovered);
+    expect(await create(id, volumes.slice(1))).toMatchObject(uncovered);
+    expect(await create(`sha256:${'0'.repeat(64)}`, [])).toMatchObject({ status: 404 });
+    expect(await create(id, volumes)).toMatchObject({ status: 201 });
+    await engine.docker.getContainer(name).remove();
+  });
 });
+
+const plan: Omit<ContainerPlan, 'image'> = {
+  ...{ product: 'docker', policy: testPolicy, user: connectorUser, egressEnvironment: {}, labels: { 'dev.bulkhead.owner': 'bulkhead' } },
+  ...{ network: { type: 'none' }, stdio: { type: 'attach' }, seccomp: JSON.stringify(seccompProfile(process.arch)) },
+};
 
 /** Its labels come to that many bytes: committed, since the builder takes minutes over them. */
 async function labelledImage({ docker }: DockerEngine, name: string, bytes: number): Promise<string> {
