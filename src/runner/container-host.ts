@@ -40,7 +40,10 @@ export interface ContainerHost {
   labels(role: ContainerRole, connector: string): Promise<Readonly<Record<string, string>>>;
   /** Names of the containers that this instance has there, or is about to make. */
   readonly names: Set<string>;
-  /** Whether containers there can share a folder with the proxy; `false` for good once the engine has refused one. */
+  /**
+   * Whether containers there can share a folder with the proxy; `false` for good once the engine has refused one. SELinux would not let them open
+   * what is in it, which no refusal of a mount tells.
+   */
   sharesFiles(): Promise<boolean>;
   giveUpSharing(): void;
   /** The filter for a create payload: see createSeccompOption. @throws ProxyError `sandbox_unavailable` where none can be had */
@@ -81,7 +84,10 @@ export function createContainerHost(address: string, options: ContainerHostOptio
     shells: new Map(),
     toldVolumes: new Set(),
     pipeFolders: createPipeFolders(() => instance.makeFolder()),
-    sharesFiles: async () => mayShare && (await engine.facts()).sharesKernel,
+    async sharesFiles() {
+      const { sharesKernel, hasSelinux } = await engine.facts();
+      return mayShare && sharesKernel && !hasSelinux;
+    },
     giveUpSharing() {
       if (!mayShare) return;
       mayShare = false;

@@ -56,6 +56,8 @@ export interface EngineFacts {
   /** By Node's names: `x64`, `arm64`; anything else as the engine says it. */
   readonly architecture: string;
   readonly hasSeccomp: boolean;
+  /** Whether its containers open only files that are labelled for them. */
+  readonly hasSelinux: boolean;
   readonly isRootless: boolean;
   /** Whether user ids in its containers are others here: without root, or by userns-remap. */
   readonly mapsUsers: boolean;
@@ -240,6 +242,7 @@ async function readFacts(request: DockerEngine['request'], isUnixSocket: boolean
     version: version.Version,
     architecture: architectures[info.Architecture] ?? info.Architecture,
     hasSeccomp: security.some((option) => option.includes('seccomp')),
+    hasSelinux: security.some((option) => option.includes('selinux')),
     isRootless: security.some((option) => option.includes('rootless')),
     mapsUsers: security.some((option) => /name=(rootless|userns)/.test(option)),
     cgroup: [info.CgroupVersion && `v${info.CgroupVersion}`, info.CgroupDriver].filter(Boolean).join(', ') || 'unknown',

@@ -21,7 +21,10 @@ const questionsMax = 256;
 
 async function run(plan: RelayPlan): Promise<void> {
   const link = plan.socket === null ? standardStreams() : connect(plan.socket);
-  link.once('close', () => process.exit(0)).once('end', () => process.exit(0));
+  link
+    .once('error', fail)
+    .once('close', () => process.exit(0))
+    .once('end', () => process.exit(0));
   const asked = new Map<number, (answer: Buffer) => void>();
   const mux = createMux({ link, onDatagram: (id, answer) => asked.get(id)?.(answer) });
   await Promise.all(
@@ -75,8 +78,11 @@ async function serveQuestions(mux: Mux, asked: Map<number, (answer: Buffer) => v
   await new Promise<void>((resolve) => socket.bind(port, address, resolve));
 }
 
-process.on('uncaughtException', (error) => {
-  process.stderr.write(`failed: ${error.message}\n`);
+/** The proxy tells what is said here with the end of the sidecar. */
+function fail({ message }: Error): never {
+  process.stderr.write(`failed: ${message}\n`);
   process.exit(1);
-});
+}
+
+process.on('uncaughtException', fail);
 await run(JSON.parse(process.argv[2] ?? '{}') as RelayPlan);

@@ -5,7 +5,7 @@ import { engineReports, probeEngines } from '../../../src/runner/doctor-engine.t
 
 const facts: EngineFacts = {
   ...{ product: 'docker', version: '28.1.0', architecture: 'x64', cgroup: 'v2, systemd' },
-  ...{ hasSeccomp: true, isRootless: true, mapsUsers: true, sharesKernel: true },
+  ...{ hasSeccomp: true, hasSelinux: false, isRootless: true, mapsUsers: true, sharesKernel: true },
   limits: { memory: true, swap: true, pids: true, cpu: true },
 };
 const address = 'unix:///run/engine.sock';

@@ -100,6 +100,21 @@ test('an engine that breaks off amid its answer about an old image of sidecars d
   });
 });
 
+test('folders are not shared with an engine that has SELinux', async () => {
+  const KernelVersion = release();
+  const security: string[] = ['name=seccomp'];
+  await using standIn = await startStandIn(({ url }, response) => {
+    const said = url?.includes('version') ? { Version: '24.0.0' } : { ...info, KernelVersion, SecurityOptions: security };
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(said));
+  });
+  const instance = await lockInstance();
+  const shares = () => createContainerHost(standIn.address, { instance, logger: silentLogger }).sharesFiles();
+  expect(await shares()).toBe(true);
+  security.push('name=selinux');
+  expect(await shares()).toBe(false);
+  await instance.close();
+});
+
 test('an image that is no longer looked for keeps no connection', async () => {
   await using standIn = await startStandIn(() => {});
   const engine = connectEngine(standIn.address);
