@@ -1,14 +1,20 @@
 import type { StatsFs } from 'node:fs';
-import { readdir, readFile, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cgroup } from '../sandbox/cgroup.ts';
 import type { ResourceLimits } from '../sandbox/policy.ts';
 import { describeBytes, type LimitBreach, memoryBreach } from './limit-breach.ts';
 import type { ProcessNotice } from './runner.ts';
+import { measureSandbox } from './sandbox-use.ts';
 
 /** Shortest time between two looks at one sandbox; with many, longer: looking takes at most a tenth of the time. */
 export const watchIntervalMs = 100;
 const pausePerWork = 9;
+/**
+ * When a sandbox that may be over its memory, or has a child that has its parent’s for a moment, is looked at again, more closely: it is
+ * ended when it was over each time. A child that begins or ends to have that right then may be counted twice once, hardly three times.
+ */
+const closerLooksMs = [20, 20] as const;
 
 export interface WatchedSandbox {
   readonly limits: ResourceLimits;
@@ -36,11 +42,41 @@ export function createLimitWatch(): LimitWatch {
   const watched = new Set<Watched>();
   let isRunning = false;
 
+  const end = (sandbox: Watched, breach: LimitBreach | undefined): void => {
+    if (breach !== undefined && watched.delete(sandbox)) sandbox.onBreach(breach);
+  };
+
+  /** @returns those that may be over their memory. */
+  const lookAtAll = async (): Promise<readonly Watched[]> => {
+    const suspects: Watched[] = [];
+    for (const sandbox of watched) {
+      const { isSuspect = false, breach } = sandbox.cgroup === undefined ? await lookAtUse(sandbox) : lookAtCounts(sandbox, sandbox.cgroup);
+      if (isSuspect) suspects.push(sandbox);
+      end(sandbox, breach ?? (await lookAtDisk(sandbox)));
+    }
+    return suspects;
+  };
+
+  /** @returns milliseconds of work. */
+  const lookCloser = async (suspects: readonly Watched[]): Promise<number> => {
+    let workMs = 0;
+    let left = suspects.map((sandbox) => ({ sandbox, memoryBytes: 0 }));
+    for (const pauseMs of closerLooksMs) {
+      if (left.length === 0) return workMs;
+      await sleep(pauseMs, undefined, { ref: false });
+      const [tookMs, found] = await timed(() => stillOver(left.map(({ sandbox }) => sandbox).filter((sandbox) => watched.has(sandbox))));
+      workMs += tookMs;
+      left = found;
+    }
+    for (const { sandbox, memoryBytes } of left) end(sandbox, memoryBreach(sandbox.connector, sandbox.limits, memoryBytes));
+    return workMs;
+  };
+
   const run = async (): Promise<void> => {
     while (watched.size > 0) {
-      const start = performance.now();
-      for (const sandbox of watched) await look(sandbox, (breach) => watched.delete(sandbox) && sandbox.onBreach(breach));
-      await sleep(Math.max(watchIntervalMs, pausePerWork * (performance.now() - start)), undefined, { ref: false });
+      const [tookMs, suspects] = await timed(lookAtAll);
+      const workMs = tookMs + (await lookCloser(suspects));
+      await sleep(Math.max(watchIntervalMs, pausePerWork * workMs), undefined, { ref: false });
     }
     isRunning = false;
   };
@@ -58,22 +94,45 @@ export function createLimitWatch(): LimitWatch {
   };
 }
 
-async function look(sandbox: Watched, breach: (breach: LimitBreach) => void): Promise<void> {
-  const found = (await lookAtMemory(sandbox)) ?? (await lookAtDisk(sandbox));
-  if (found !== undefined) breach(found);
+async function timed<Result>(work: () => Promise<Result>): Promise<readonly [ms: number, result: Result]> {
+  const start = performance.now();
+  const result = await work();
+  return [performance.now() - start, result];
 }
 
-async function lookAtMemory(sandbox: Watched): Promise<LimitBreach | undefined> {
-  const { cgroup, limits, connector } = sandbox;
-  if (cgroup !== undefined) {
-    const { oomKills, memoryPeakBytes, forksRefused } = cgroup.events();
-    if (forksRefused > 0) noticeForks(sandbox);
-    return oomKills > 0 ? memoryBreach(connector, limits, memoryPeakBytes) : undefined;
-  }
-  const use = await measureTree(sandbox.pid);
+interface MemoryLook {
+  readonly breach: LimitBreach | undefined;
+  /** It may be one; a closer look tells. */
+  readonly isSuspect?: boolean;
+}
+
+function lookAtCounts(sandbox: Watched, cgroup: Pick<Cgroup, 'events'>): MemoryLook {
+  const { oomKills, memoryPeakBytes, forksRefused } = cgroup.events();
+  if (forksRefused > 0) noticeForks(sandbox);
+  return { breach: oomKills > 0 ? memoryBreach(sandbox.connector, sandbox.limits, memoryPeakBytes) : undefined };
+}
+
+async function lookAtUse(sandbox: Watched): Promise<MemoryLook> {
+  const { connector, limits, pid } = sandbox;
+  const { tasks, memoryBytes, memoryBytesMin } = await measureSandbox(pid, { isPrecise: false });
   // At the limit the next one is refused, which nothing counts here.
-  if (use.tasks >= limits.pidsMax) noticeForks(sandbox);
-  return use.memoryBytes > limits.memoryBytesMax ? memoryBreach(connector, limits, use.memoryBytes) : undefined;
+  if (tasks >= limits.pidsMax) noticeForks(sandbox);
+  const isOver = memoryBytesMin > limits.memoryBytesMax;
+  return { breach: isOver ? memoryBreach(connector, limits, memoryBytes) : undefined, isSuspect: memoryBytes > limits.memoryBytesMax };
+}
+
+interface Suspect {
+  readonly sandbox: Watched;
+  readonly memoryBytes: number;
+}
+
+async function stillOver(sandboxes: readonly Watched[]): Promise<Suspect[]> {
+  const found: Suspect[] = [];
+  for (const sandbox of sandboxes) {
+    const { memoryBytes } = await measureSandbox(sandbox.pid, { isPrecise: true });
+    if (memoryBytes > sandbox.limits.memoryBytesMax) found.push({ sandbox, memoryBytes });
+  }
+  return found;
 }
 
 function noticeForks(sandbox: Watched): void {
@@ -112,19 +171,4 @@ function tell({ told, onNotice }: Watched, notice: ProcessNotice): void {
   if (told.has(notice.code)) return;
   told.add(notice.code);
   onNotice(notice);
-}
-
-/** Memory as its share of shared pages (Pss), so that forks are not counted twice, and tasks, of a process and all below it. */
-export async function measureTree(pid: number): Promise<{ readonly memoryBytes: number; readonly tasks: number }> {
-  const [rollup, tasks] = await Promise.all([
-    readFile(`/proc/${pid}/smaps_rollup`, 'latin1').catch(() => ''),
-    readdir(`/proc/${pid}/task`).catch(() => []),
-  ]);
-  const own = Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1] ?? 0) * 1024;
-  const lists = await Promise.all(tasks.map((task) => readFile(`/proc/${pid}/task/${task}/children`, 'latin1').catch(() => '')));
-  const below = await Promise.all(lists.flatMap((list) => list.split(' ').filter(Boolean)).map((child) => measureTree(Number(child))));
-  return below.reduce((sum, use) => ({ memoryBytes: sum.memoryBytes + use.memoryBytes, tasks: sum.tasks + use.tasks }), {
-    memoryBytes: own,
-    tasks: tasks.length,
-  });
 }

@@ -23,8 +23,8 @@ export const refusedCalls: readonly SyscallName[] = [
     'lookup_dcookie',
     'nfsservctl',
   ] as const),
-  // Other processes’ memory placement.
-  ...(['mbind', 'set_mempolicy', 'set_mempolicy_home_node', 'migrate_pages', 'move_pages'] as const),
+  // Other processes’ memory placement; the last can do what madvise is refused.
+  ...(['mbind', 'set_mempolicy', 'set_mempolicy_home_node', 'migrate_pages', 'move_pages', 'process_madvise'] as const),
   // The machine itself.
   ...(['init_module', 'finit_module', 'delete_module', 'kexec_load', 'kexec_file_load', 'reboot', 'acct', 'syslog', 'vhangup'] as const),
   ...(['sethostname', 'setdomainname', 'settimeofday', 'adjtimex', 'clock_settime', 'clock_adjtime'] as const),
@@ -42,7 +42,7 @@ export const missingCalls: readonly SyscallName[] = [
   ...(['memfd_create', 'memfd_secret', 'shmget', 'msgget', 'semget', 'mq_open'] as const),
 ];
 
-const errno = { EPERM: 1, ENOSYS: 38, EPROTONOSUPPORT: 93, EAFNOSUPPORT: 97 } as const;
+const errno = { EPERM: 1, ENOMEM: 12, EINVAL: 22, ENOSYS: 38, EPROTONOSUPPORT: 93, EAFNOSUPPORT: 97 } as const;
 const verdicts = { allow: 0x7fff0000, kill: 0x80000000, errno: 0x00050000 } as const;
 
 /** AUDIT_ARCH_* of Linux `include/uapi/linux/audit.h`. */
@@ -68,6 +68,8 @@ export function seccompFilter(architecture: FilterArchitecture): Buffer {
     ...whenAtLeast(newestKnownCall + 1, [fail('ENOSYS')]),
     ...refusedCalls.flatMap((name) => call(name, [fail('EPERM')])),
     ...missingCalls.flatMap((name) => call(name, [fail('ENOSYS')])),
+    ...call('mmap', mmapRule()),
+    ...call('madvise', madviseRule()),
     ...call('clone', cloneRule()),
     ...call('ioctl', ioctlRule()),
     ...call('socket', socketRule()),
@@ -79,6 +81,22 @@ export function seccompFilter(architecture: FilterArchitecture): Buffer {
 
 function fail(name: keyof typeof errno): BpfInstruction {
   return returns(verdicts.errno | errno[name]);
+}
+
+/** MAP_HUGETLB of <asm-generic/mman.h>. */
+const mapHuge = 0x40000;
+
+/** Huge pages are the machine’s own stock, which no limit of memory counts: as if it had none. */
+function mmapRule(): readonly BpfInstruction[] {
+  return [load(data.argument(3)), ...whenAnySet(mapHuge, [fail('ENOMEM')]), returns(verdicts.allow)];
+}
+
+/** MADV_PAGEOUT of <asm-generic/mman-common.h>. */
+const adviseSwap = 21;
+
+/** Where no cgroup bounds swap, a connector could move there what it must not hold in memory: as on a kernel before 5.4. */
+function madviseRule(): readonly BpfInstruction[] {
+  return [load(data.argument(2)), ...whenEqual(adviseSwap, [fail('EINVAL')]), returns(verdicts.allow)];
 }
 
 /** CLONE_NEWTIME is not among clone’s flags (its bit is the exit signal’s); clone3 and unshare are refused whole. */

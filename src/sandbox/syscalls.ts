@@ -11,7 +11,7 @@ export type FilterArchitecture = 'x64' | 'arm64';
 type SyscallNumbers = readonly [x64: number | null, arm64: number | null];
 
 /**
- * Numbers of the calls that the filter names. Sources: Linux `arch/x86/entry/syscalls/syscall_64.tbl` for x86-64 and
+ * Numbers of the calls that the filter or the watchdog names. Sources: Linux `arch/x86/entry/syscalls/syscall_64.tbl` for x86-64 and
  * `include/uapi/asm-generic/unistd.h` for arm64 (both as installed by linux-libc-dev; a test compares them where they are).
  */
 export const syscalls = {
@@ -43,10 +43,12 @@ export const syscalls = {
   kexec_load: [246, 104],
   keyctl: [250, 219],
   lookup_dcookie: [212, 18],
+  madvise: [28, 233],
   mbind: [237, 235],
   memfd_create: [319, 279],
   memfd_secret: [447, 447],
   migrate_pages: [256, 238],
+  mmap: [9, 222],
   modify_ldt: [154, null],
   mount: [165, 40],
   mount_setattr: [442, 442],
@@ -62,6 +64,7 @@ export const syscalls = {
   personality: [135, 92],
   pidfd_getfd: [438, 438],
   pivot_root: [155, 41],
+  process_madvise: [440, 440],
   process_vm_readv: [310, 270],
   process_vm_writev: [311, 271],
   ptrace: [101, 117],
@@ -86,6 +89,7 @@ export const syscalls = {
   unshare: [272, 97],
   uselib: [134, null],
   userfaultfd: [323, 282],
+  vfork: [58, null],
   vhangup: [153, 58],
 } as const satisfies Record<string, SyscallNumbers>;
 

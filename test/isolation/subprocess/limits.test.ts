@@ -40,6 +40,19 @@ describe.each(['cgroup', 'watchdog'] as const)('limits held by the %s', (kind) =
     });
   });
 
+  it('end a connector whose first thread ended while another takes too much memory', async () => {
+    const hostile = await start();
+    await expect(hostile.attack('survivor', { max: 300 * mebibyte, hold: 20 })).rejects.toThrow(/ended/);
+    expect((await hostile.process.exited).breach).toMatchObject({ code: 'memory_exceeded' });
+  });
+
+  it('let one start programs that holds more than half of its memory, though each has all of that for a moment', async () => {
+    const hostile = await start();
+    expect(await hostile.attack('spawns', { hold: 80 * mebibyte, count: 1500 })).toMatchObject([{ outcome: 'succeeded' }]);
+    hostile.process.kill();
+    await hostile.process.exited;
+  });
+
   it.each(['/tmp', '/dev/shm'])('end a connector that makes files without end in %s, and say so (attack 47)', async (path) => {
     const hostile = await start();
     await expect(hostile.attack('inodes', { path, max: 200_000, hold: 20 })).rejects.toThrow(/ended/);

@@ -35,6 +35,11 @@ describe.each(['x64', 'arm64'] as const)('the filter of %s', (architecture) => {
     ['clone with CLONE_NEWNS', 'clone', [0x00020000], errno(1)],
     ['clone of a thread', 'clone', [0x3d0f00], allow],
     ['clone of a fork', 'clone', [0x1200011], allow],
+    ['mmap of private memory', 'mmap', [0, 4096, 3, 0x22, -1, 0], allow],
+    ['mmap of huge pages', 'mmap', [0, 2 ** 21, 3, 0x40022, -1, 0], errno(12)],
+    ['mmap of huge pages, 1 GiB each', 'mmap', [0, 2 ** 30, 3, 0x78040022, -1, 0], errno(12)],
+    ['giving memory back', 'madvise', [0, 4096, 4], allow],
+    ['moving memory to swap', 'madvise', [0, 4096, 21], errno(22)],
     ['ioctl TIOCSTI', 'ioctl', [0, 0x5412], errno(1)],
     ['ioctl TIOCLINUX', 'ioctl', [0, 0x541c], errno(1)],
     ['ioctl FIONREAD', 'ioctl', [0, 0x541b], allow],
@@ -105,11 +110,14 @@ it.skipIf(process.platform !== 'linux' || !existsSync('/usr/bin/python3'))('is t
     tcp: 'ok',
     fork: 'ok',
     thread: 'ok',
+    memory: 'ok',
+    huge: 'ENOMEM',
+    swap: 'EINVAL',
   });
 });
 
 const loadAndTry = `
-import ctypes, errno, json, os, socket, sys, threading
+import ctypes, errno, json, mmap, os, socket, sys, threading
 program = bytes.fromhex(sys.argv[1])
 libc = ctypes.CDLL(None, use_errno=True)
 class Program(ctypes.Structure): _fields_ = [('length', ctypes.c_ushort), ('filter', ctypes.c_char_p)]
@@ -133,5 +141,8 @@ print(json.dumps({
     'tcp': tries(lambda: socket.socket()),
     'fork': tries(fork),
     'thread': tries(thread),
+    'memory': tries(lambda: mmap.mmap(-1, 1 << 21)),
+    'huge': tries(lambda: mmap.mmap(-1, 1 << 21, flags=0x40022)),
+    'swap': tries(lambda: mmap.mmap(-1, 1 << 21).madvise(21)),
 }))
 `;
