@@ -58,7 +58,7 @@ export async function startSandbox(start: SandboxStart): Promise<StartedSandbox>
     try {
       return await bringUp(start, bwrap, async () => {
         try {
-          bwrap.cgroup?.limit(plan.policy.limits);
+          limitCgroup(bwrap, start);
           await bwrap.joined;
           tellArguments(bwrap, bwrap.isLimited === isLimitable ? words : wordsOf(bwrap.isLimited));
         } finally {
@@ -72,6 +72,14 @@ export async function startSandbox(start: SandboxStart): Promise<StartedSandbox>
     } finally {
       spares.started(shape);
     }
+  }
+}
+
+function limitCgroup({ cgroup }: WaitingBwrap, { connector, plan }: SandboxStart): void {
+  try {
+    cgroup?.limit(plan.policy.limits);
+  } catch (error) {
+    throw explainSandboxFailure(connector, `the limits of its cgroup: ${(error as Error).message}`);
   }
 }
 

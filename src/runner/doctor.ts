@@ -11,7 +11,7 @@ import { networkRule } from '../manifest/host-pattern.ts';
 import type { ConnectorName } from '../manifest/names.ts';
 import type { SandboxPolicy } from '../sandbox/policy.ts';
 import { syscallNumber } from '../sandbox/syscalls.ts';
-import { createSubprocessRunner, type SubprocessRunner, type SubprocessRunnerOptions } from './subprocess.ts';
+import { createSubprocessRunner, type LimitStrength, type SubprocessRunner, type SubprocessRunnerOptions } from './subprocess.ts';
 
 /** What one protection is worth on this machine, found by trying to get around it. */
 export interface ControlReport {
@@ -62,7 +62,7 @@ export async function probeSandbox({ onStarted = () => {}, ...options }: ProbeOp
       { control: 'network rules', isHeld: false, detail: ProxyError.from(error).message },
     ]);
     const attempts = (await Promise.all([bare, ruledOrWhy])).flat();
-    return [available, ...merge(attempts), ...(await limitReports(runner))];
+    return [available, ...merge(attempts), ...limitReports(await runner.limits())];
   } catch (error) {
     return [{ control: 'sandbox', state: 'not available', detail: ProxyError.from(error).message, isRequired: true }];
   } finally {
@@ -206,19 +206,22 @@ function merge(attempts: readonly Attempt[]): readonly ControlReport[] {
 }
 
 const cgroupRepair = 'run the proxy as root, or under systemd with Delegate=yes';
+const repairs: Partial<Record<LimitStrength, string>> = {
+  none: cgroupRepair,
+  'soft (watchdog)': cgroupRepair,
+  'hard (cgroup), swap not counted': 'boot with swapaccount=1, or without swap',
+};
 
-/** Which mechanism holds the limits; a soft one is told, not refused. */
-async function limitReports(runner: SubprocessRunner): Promise<readonly ControlReport[]> {
-  const limits = await runner.limits();
+/** Pure. Which mechanism holds the limits; a soft one is told, not refused. */
+export function limitReports(limits: Readonly<Record<string, LimitStrength>>): readonly ControlReport[] {
   return Object.entries(limits).map(([name, strength]) => {
-    const control = `limit of ${name}`;
-    if (strength === 'none')
-      return { control, state: 'not available', detail: 'no cgroup can be made', repair: cgroupRepair, isRequired: false };
+    const repair = repairs[strength];
     return {
-      control,
-      state: 'enforced',
-      detail: strength,
-      ...(strength.startsWith('soft') ? { repair: cgroupRepair } : {}),
+      control: `limit of ${name}`,
+      ...(strength === 'none'
+        ? ({ state: 'not available', detail: 'no cgroup can be made' } as const)
+        : ({ state: 'enforced', detail: strength } as const)),
+      ...(repair === undefined ? {} : { repair }),
       isRequired: false,
     };
   });

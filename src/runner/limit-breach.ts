@@ -4,11 +4,14 @@ import type { ProcessExit } from './runner.ts';
 
 export type LimitBreach = NonNullable<ProcessExit['breach']>;
 
-export function memoryBreach(connector: string, { memoryBytesMax }: ResourceLimits, reachedBytes: number): LimitBreach {
-  const reached = describeBytes(reachedBytes);
+/** `reachedBytes` undefined: nobody knows. */
+export function memoryBreach(connector: string, { memoryBytesMax }: ResourceLimits, reachedBytes: number | undefined): LimitBreach {
   const limit = describeBytes(memoryBytesMax);
-  const message = `Connector ${connector} used ${reached} of memory, its limit is ${limit}, and was stopped; raise limits.memory, or use less.`;
-  return { code: 'memory_exceeded', message };
+  const what =
+    reachedBytes === undefined
+      ? `went over its limit of ${limit} of memory`
+      : `used ${describeBytes(reachedBytes)} of memory, its limit is ${limit},`;
+  return { code: 'memory_exceeded', message: `Connector ${connector} ${what} and was stopped; raise limits.memory, or use less.` };
 }
 
 /** What the end of a process says of a limit: the kernel’s own counts first, then the signals that limits send. */

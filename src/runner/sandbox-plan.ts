@@ -12,7 +12,7 @@ export interface SandboxPlan {
   readonly readOnlyBinds: readonly Bind[];
   readonly machine: MachineLayout;
   readonly network: NetworkPlan;
-  /** What a cgroup counts for the whole tree; limits of single processes then only stand behind it. */
+  /** What a cgroup counts for the whole tree, memory together with swap; limits of single processes then only stand behind it. */
   readonly counted: { readonly memory: boolean; readonly pids: boolean };
   /** The seccomp program. */
   readonly filter: Uint8Array;

@@ -77,7 +77,7 @@ async function makePlan(
     readOnlyBinds: [...readOnlyBinds, ...support].map((bind) => ({ source: carried.place(bind), target: bind.target })),
     machine: { ...host.machine, nodePath: carried.place(host.node) },
     network: networkPlan(host, policy.network.type === 'unsafe-host', session),
-    counted: { memory: host.cgroups?.folders.has('memory') ?? false, pids: host.cgroups?.folders.has('pids') ?? false },
+    counted: host.counted,
     filter: host.filter,
   };
 }

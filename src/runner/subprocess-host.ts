@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import type { EgressGateway } from '../egress/gateway.ts';
 import { ProxyError } from '../errors.ts';
-import { createCgroup } from '../sandbox/cgroup.ts';
+import { boundsSwap, createCgroup } from '../sandbox/cgroup.ts';
 import { createCgroupPool } from '../sandbox/cgroup-pool.ts';
 import { type CgroupOwner, type CgroupTree, findCgroupTree, removeCgroups } from '../sandbox/cgroup-tree.ts';
 import type { ResourceLimits } from '../sandbox/policy.ts';
@@ -14,7 +14,7 @@ import { createLimitWatch, type LimitWatch } from './limit-watch.ts';
 import { findMachineLayout } from './machine-layout.ts';
 import { processStat } from './process-tree.ts';
 import { bwrapMissing } from './sandbox-failure.ts';
-import type { MachineLayout, NamespaceHelper } from './sandbox-plan.ts';
+import type { MachineLayout, NamespaceHelper, SandboxPlan } from './sandbox-plan.ts';
 import { findSandboxUser, type SandboxUser } from './sandbox-user.ts';
 import { createSpareBwraps, type SpareBwraps } from './spare-bwraps.ts';
 import { keepSpawner } from './spawner.ts';
@@ -31,6 +31,8 @@ export interface SubprocessHost {
   readonly helper: NamespaceHelper;
   readonly egress: EgressGateway | undefined;
   readonly cgroups: CgroupTree | undefined;
+  /** What the cgroups of these count: memory only with swap. */
+  readonly counted: SandboxPlan['counted'];
   readonly watch: LimitWatch;
   close(): Promise<void>;
 }
@@ -72,6 +74,7 @@ export async function createSubprocessHost(options: SubprocessHostOptions): Prom
     ...found,
     egress,
     cgroups,
+    counted: { memory: cgroups !== undefined && boundsSwap(cgroups), pids: cgroups?.folders.has('pids') ?? false },
     watch: createLimitWatch(),
     async close() {
       await spares.close();
@@ -121,7 +124,8 @@ async function openCgroups(owner: CgroupOwner): Promise<CgroupTree | undefined> 
   const tree = findCgroupTree(owner);
   if (tree === undefined) return undefined;
   try {
-    await removeCgroups(tree, isDead);
+    // What is left of others takes nothing from this one.
+    await removeCgroups(tree, isDead).catch(() => {});
     const trial = createCgroup(tree, 'trial');
     try {
       trial.limit(trialLimits);

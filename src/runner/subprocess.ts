@@ -25,7 +25,13 @@ export interface SubprocessRunnerOptions {
 }
 
 /** What holds a limit: the kernel, at once and exactly, or a look every 100 ms or more. */
-export type LimitStrength = 'hard (cgroup)' | 'hard (rlimit)' | 'hard (tmpfs size)' | 'soft (watchdog)' | 'none';
+export type LimitStrength =
+  | 'hard (cgroup)'
+  | 'hard (cgroup), swap not counted'
+  | 'hard (rlimit)'
+  | 'hard (tmpfs size)'
+  | 'soft (watchdog)'
+  | 'none';
 
 export interface SubprocessRunner extends Runner {
   /** For status and doctor: what holds each limit here. Rejects with what makes sandboxes impossible, if that is so. */
@@ -66,10 +72,11 @@ export function createSubprocessRunner(options: SubprocessRunnerOptions = {}): S
   return {
     type: 'subprocess',
     async limits() {
-      const { cgroups } = await openHost();
+      const { cgroups, counted } = await openHost();
+      const hardMemory = counted.memory ? 'hard (cgroup)' : 'hard (cgroup), swap not counted';
       return {
-        memory: cgroups?.folders.has('memory') ? 'hard (cgroup)' : 'soft (watchdog)',
-        processes: cgroups?.folders.has('pids') ? 'hard (cgroup)' : 'hard (rlimit)',
+        memory: cgroups === undefined ? 'soft (watchdog)' : hardMemory,
+        processes: counted.pids ? 'hard (cgroup)' : 'hard (rlimit)',
         cpu: cgroups?.folders.has('cpu') ? 'hard (cgroup)' : 'none',
         disk: 'hard (tmpfs size)',
         'files in /tmp': 'soft (watchdog)',

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { processesOf, removeFolder } from './cgroup-folder.ts';
 
@@ -59,9 +59,8 @@ function delegatedTree(self: string, owner: CgroupOwner): CgroupTree | undefined
     const available = readFileSync(join(root, 'cgroup.controllers'), 'latin1').trim().split(' ');
     const wanted = controllers.filter((controller) => available.includes(controller));
     if (!wanted.includes('memory')) return undefined;
-    moveProcesses(root, join(root, 'bulkhead-proxy'));
     const enable = wanted.map((controller) => `+${controller}`).join(' ');
-    writeFileSync(join(root, 'cgroup.subtree_control'), enable);
+    handOn(root, enable);
     const folder = join(root, ownFolder(owner));
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'cgroup.subtree_control'), enable);
@@ -71,9 +70,37 @@ function delegatedTree(self: string, owner: CgroupOwner): CgroupTree | undefined
   }
 }
 
+/** How often processes are moved that were forked meanwhile. */
+const movesMax = 20;
+
+/** Throws what the kernel says, at the latest when there were new processes each time. */
+export function handOn(root: string, enable: string): void {
+  for (let moves = 1; ; moves++) {
+    // The machine’s own root may have processes, and some, the kernel’s threads, cannot leave it. It alone has no such file.
+    if (existsSync(join(root, 'cgroup.type'))) moveProcesses(root, join(root, 'bulkhead-proxy'));
+    try {
+      writeFileSync(join(root, 'cgroup.subtree_control'), enable);
+      return;
+    } catch (error) {
+      if (codeOf(error) !== 'EBUSY' || moves === movesMax) throw error;
+    }
+  }
+}
+
 function moveProcesses(from: string, to: string): void {
   mkdirSync(to, { recursive: true });
-  for (const pid of processesOf(from)) writeFileSync(join(to, 'cgroup.procs'), pid);
+  for (const pid of processesOf(from)) {
+    try {
+      writeFileSync(join(to, 'cgroup.procs'), pid);
+    } catch (error) {
+      // It has ended since.
+      if (codeOf(error) !== 'ESRCH') throw error;
+    }
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
 }
 
 function tryMakeFolder(folder: string): boolean {
@@ -102,7 +129,7 @@ function ownCgroup(self: string, controller: Controller | undefined): string | u
   return undefined;
 }
 
-/** Removes the cgroups of runners that have died, or of this one. */
+/** Removes the cgroups of runners that have died, or of this one. Others may do the same at the same time. */
 export async function removeCgroups(tree: CgroupTree, isMine: (owner: CgroupOwner) => boolean | Promise<boolean>): Promise<void> {
   for (const parent of new Set([...tree.folders.values()].map((folder) => dirname(folder)))) {
     for (const name of readdirSync(parent)) {
@@ -110,9 +137,19 @@ export async function removeCgroups(tree: CgroupTree, isMine: (owner: CgroupOwne
       if (pid === undefined || startTicks === undefined || runner === undefined) continue;
       if (!(await isMine({ pid: Number(pid), startTicks, runner }))) continue;
       const folder = join(parent, name);
-      const children = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-      await Promise.all(children.map((child) => removeFolder(join(folder, child.name))));
+      await Promise.all(foldersIn(folder).map((child) => removeFolder(join(folder, child))));
       await removeFolder(folder);
     }
+  }
+}
+
+function foldersIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw error;
   }
 }

@@ -7,7 +7,7 @@ import type { ResourceLimits } from './policy.ts';
 
 /** The cgroup of one sandbox. */
 export interface Cgroup {
-  /** Until then it bounds nothing. */
+  /** Until then it bounds nothing. Throws what writing a limit throws; what holds then is not known, and the next call writes all. */
   limit(limits: ResourceLimits): void;
   /** Moves a process, and so its later children, into it. Takes the kernel some 15 ms, in which the event loop goes on. */
   add(pid: number): Promise<void>;
@@ -28,7 +28,8 @@ export interface ReusableCgroup extends Cgroup {
 export interface CgroupEvents {
   /** Processes killed because the cgroup was at its memory limit. */
   readonly oomKills: number;
-  readonly memoryPeakBytes: number;
+  /** Undefined where the kernel does not keep it: version 2 before Linux 5.19. */
+  readonly memoryPeakBytes: number | undefined;
   /** Times that a fork or a new thread was refused. */
   readonly forksRefused: number;
 }
@@ -49,23 +50,16 @@ export function createCgroup(tree: CgroupTree, name: string): ReusableCgroup {
   for (const folder of unique) mkdirSync(folder, { recursive: true });
   const counted = { version: tree.version, memory: folders.get('memory'), pids: folders.get('pids') };
   let limited: ResourceLimits | undefined;
-  // The most that was ever reached may be of a time with a higher limit.
   const events = (): CgroupEvents => {
-    const { memoryPeakBytes, ...rest } = readCgroupEvents(counted);
-    return { ...rest, memoryPeakBytes: Math.min(memoryPeakBytes, limited?.memoryBytesMax ?? memoryPeakBytes) };
-  };
-  const write = (folder: string, file: string, value: string): void => {
-    // Swap is not accounted everywhere.
-    if (existsSync(join(folder, file))) writeFileSync(join(folder, file), value);
+    const { memoryPeakBytes: peak, ...rest } = readCgroupEvents(counted);
+    // The most that was ever reached may be of a time with a higher limit.
+    return { ...rest, memoryPeakBytes: peak && Math.min(peak, limited?.memoryBytesMax ?? peak) };
   };
   return {
     limit(limits) {
       if (limited !== undefined && isSameLimit(limited, limits)) return;
-      for (const [controller, folder] of folders) {
-        // Memory can be given no higher limit than memory and swap together have.
-        if (limited !== undefined && controller === 'memory' && tree.version === 1) write(folder, 'memory.memsw.limit_in_bytes', '-1');
-        for (const [file, value] of settings(tree.version, controller, limits)) write(folder, file, value);
-      }
+      limited = undefined;
+      for (const [controller, folder] of folders) for (const setting of settings(tree.version, controller, limits)) write(folder, setting);
       limited = limits;
     },
     // The kernel waits once for all its processors (RCU), whatever the number of hierarchies.
@@ -96,30 +90,64 @@ function hasLeft({ version, memory, pids }: CountedFolders): boolean {
   return !(tasks === 0 && bytes <= leftBytesMax);
 }
 
-function settings(version: 1 | 2, controller: Controller, limits: ResourceLimits): readonly (readonly [file: string, value: string])[] {
+interface Setting {
+  readonly file: string;
+  readonly value: string;
+  /** Written where the kernel takes no such value. */
+  readonly otherwise?: string;
+}
+
+function write(folder: string, { file, value, otherwise }: Setting): void {
+  const path = join(folder, file);
+  // Swap is not accounted everywhere, see `boundsSwap`.
+  if (!existsSync(path)) return;
+  try {
+    writeFileSync(path, value);
+  } catch (error) {
+    if (otherwise === undefined || (error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
+    writeFileSync(path, otherwise);
+  }
+}
+
+/** What bounds swap: of version 1 together with memory. */
+const swapFiles = { 1: 'memory.memsw.limit_in_bytes', 2: 'memory.swap.max' } as const;
+
+/**
+ * Whether what a cgroup of this tree may hold in memory is all that it may hold. Not where the kernel can swap and does not account for it
+ * (swapaccount=0): what is over the limit then goes on in swap. `swaps` is for tests.
+ */
+export function boundsSwap({ version, folders }: CgroupTree, swaps = '/proc/swaps'): boolean {
+  const memory = folders.get('memory');
+  return memory !== undefined && (existsSync(join(memory, swapFiles[version])) || !existsSync(swaps));
+}
+
+function settings(version: 1 | 2, controller: Controller, limits: ResourceLimits): readonly Setting[] {
   const memory = String(limits.memoryBytesMax);
   const quota = String(Math.max(1000, Math.round(limits.cpusMax * cpuPeriodUs)));
   switch (controller) {
     case 'memory':
       return version === 1
         ? [
-            ['memory.limit_in_bytes', memory],
-            ['memory.memsw.limit_in_bytes', memory],
+            // Memory can be given no higher limit than memory and swap together have.
+            { file: swapFiles[1], value: '-1' },
+            { file: 'memory.limit_in_bytes', value: memory },
+            { file: swapFiles[1], value: memory },
           ]
         : [
-            ['memory.max', memory],
-            ['memory.swap.max', '0'],
-            ['memory.oom.group', '1'],
+            { file: 'memory.max', value: memory },
+            { file: swapFiles[2], value: '0' },
+            { file: 'memory.oom.group', value: '1' },
           ];
     case 'pids':
-      return [['pids.max', String(limits.pidsMax + ownPids)]];
+      return [{ file: 'pids.max', value: String(limits.pidsMax + ownPids) }];
     case 'cpu':
       return version === 1
         ? [
-            ['cpu.cfs_period_us', String(cpuPeriodUs)],
-            ['cpu.cfs_quota_us', quota],
+            { file: 'cpu.cfs_period_us', value: String(cpuPeriodUs) },
+            // Not taken above the quota of a cgroup around, which then holds alone, as it would in version 2.
+            { file: 'cpu.cfs_quota_us', value: quota, otherwise: '-1' },
           ]
-        : [['cpu.max', `${quota} ${cpuPeriodUs}`]];
+        : [{ file: 'cpu.max', value: `${quota} ${cpuPeriodUs}` }];
   }
 }
 
@@ -131,14 +159,18 @@ export interface CountedFolders {
 }
 
 /**
- * The counts of a cgroup; zeros where they cannot be read. See cgroups(7). Synchronous: the kernel answers from memory, and a thread that
+ * The counts of a cgroup; zeros, and no peak, where they cannot be read. See cgroups(7). Synchronous: the kernel answers from memory, and a thread that
  * reads for this one costs several times what the reading does.
  */
 export function readCgroupEvents({ version, memory, pids }: CountedFolders): CgroupEvents {
   const events = readCounts(memory, version === 1 ? 'memory.oom_control' : 'memory.events');
   const peak = readCounts(memory, version === 1 ? 'memory.max_usage_in_bytes' : 'memory.peak');
   const forks = readCounts(pids, 'pids.events');
-  return { oomKills: counter(events, 'oom_kill'), memoryPeakBytes: Number(peak), forksRefused: counter(forks, 'max') };
+  return {
+    oomKills: counter(events, 'oom_kill'),
+    memoryPeakBytes: peak === '' ? undefined : Number(peak),
+    forksRefused: counter(forks, 'max'),
+  };
 }
 
 function counter(text: string, name: string): number {

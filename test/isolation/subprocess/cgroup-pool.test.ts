@@ -1,13 +1,15 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { type Cgroup, leftBytesMax } from '../../../src/sandbox/cgroup.ts';
+import { processStat } from '../../../src/runner/process-tree.ts';
+import { type Cgroup, createCgroup, leftBytesMax } from '../../../src/sandbox/cgroup.ts';
+import { removeFolder } from '../../../src/sandbox/cgroup-folder.ts';
 import { type CgroupPool, createCgroupPool, keptCgroupsMax, keptCgroupsMs } from '../../../src/sandbox/cgroup-pool.ts';
-import { type CgroupTree, findCgroupTree, removeCgroups } from '../../../src/sandbox/cgroup-tree.ts';
+import { type CgroupTree, findCgroupTree, handOn, removeCgroups } from '../../../src/sandbox/cgroup-tree.ts';
 import type { ResourceLimits } from '../../../src/sandbox/policy.ts';
 
 const mebibyte = 2 ** 20;
@@ -20,7 +22,8 @@ const limits: ResourceLimits = {
   tmpBytesMax: mebibyte,
   tmpInodesMax: 64,
 };
-const owner = { pid: process.pid, startTicks: '1', runner: 'pooltest' };
+/** True, or another proxy that starts on this machine would take it for dead and remove its cgroups. */
+const owner = { pid: process.pid, startTicks: (await processStat(process.pid))?.startTicks ?? '', runner: 'pooltest' };
 
 // The kernel’s own cgroups, where this machine lets them be made.
 describe.runIf(process.getuid?.() === 0)('cgroups of a runner', () => {
@@ -74,6 +77,48 @@ describe.runIf(process.getuid?.() === 0)('cgroups of a runner', () => {
       await once(child, 'exit');
       await cgroup.remove();
     }
+  });
+
+  it('one that could not be limited is not taken for one with its limits of before', async () => {
+    const first = await useOnce('sleep 0.2');
+    const refused = pool.take();
+    expect(() => refused.limit({ ...limits, memoryBytesMax: 96 * mebibyte, pidsMax: -9 })).toThrow('EINVAL');
+    await refused.remove();
+    const cgroup = pool.take();
+    cgroup.limit(limits);
+    const child = await runIn(cgroup, 'exec sleep 61');
+    expect(memoryFolderOf(child)).toBe(first);
+    const files = tree.version === 1 ? ['memory.limit_in_bytes', 'memory.memsw.limit_in_bytes'] : ['memory.max'];
+    for (const path of files.map((file) => join(first, file)).filter((path) => existsSync(path)))
+      expect(Number(readFileSync(path, 'latin1'))).toBe(limits.memoryBytesMax);
+    cgroup.kill();
+    await once(child, 'exit');
+    await cgroup.remove();
+  });
+
+  it('one with a larger share of the CPU than a cgroup around it has that one’s', async () => {
+    const cpu = tree.folders.get('cpu') as string;
+    const quotaFile = tree.version === 1 ? 'cpu.cfs_quota_us' : 'cpu.max';
+    writeFileSync(join(cpu, quotaFile), tree.version === 1 ? '50000' : '50000 100000');
+    const inside = createCgroup(tree, 'inside');
+    const read = () => readFileSync(join(cpu, 'inside', quotaFile), 'latin1').trim();
+    inside.limit({ ...limits, cpusMax: 4 });
+    expect(read()).toBe(tree.version === 1 ? '-1' : '400000 100000');
+    inside.limit({ ...limits, cpusMax: 0.25 });
+    expect(read()).toMatch(/^25000\b/);
+    inside.limit({ ...limits, cpusMax: 2 });
+    expect(read()).toBe(tree.version === 1 ? '-1' : '200000 100000');
+    await inside.remove();
+  });
+
+  it('what a dead proxy left is removed by two at the same time', async () => {
+    const dead = findCgroupTree({ ...owner, runner: 'deadtest' }) as CgroupTree;
+    for (const name of ['one', 'two', 'three']) createCgroup(dead, name);
+    // The second finds them, and asks about them until they are gone.
+    const remove = (asked: Promise<unknown>) => removeCgroups(tree, ({ runner }) => asked.then(() => runner === 'deadtest'));
+    const removed = remove(Promise.resolve());
+    await Promise.all([removed, remove(removed)]);
+    for (const folder of dead.folders.values()) expect(existsSync(folder)).toBe(false);
   });
 
   it('one whose memory ran out does not, and is not told of the next', async () => {
@@ -170,5 +215,33 @@ describe.runIf(process.getuid?.() === 0)('cgroups of a runner', () => {
     await vi.advanceTimersByTimeAsync(1);
     vi.useRealTimers();
     await vi.waitFor(() => expect(count()).toBe(0));
+  });
+});
+
+/** Where version 2 is mounted, whatever controllers are left for it. */
+const unified = /^(?:\S+ ){4}(\S+) .* - cgroup2 /m.exec(readFileSync('/proc/self/mountinfo', 'latin1'))?.[1];
+
+describe.runIf(process.getuid?.() === 0 && unified !== undefined)('a delegated cgroup of version 2', () => {
+  it('is emptied into a leaf and hands on its controllers, while processes in it fork and end', async () => {
+    const root = join(unified as string, `bulkhead-test-${process.pid}`);
+    const leaf = join(root, 'bulkhead-proxy');
+    mkdirSync(root);
+    onTestFinished(async () => {
+      for (const folder of [leaf, root]) await removeFolder(folder);
+    });
+    const forking = spawn('/bin/sh', ['-c', 'read -r go; for n in 1 2 3 4 5 6; do while :; do true & wait; done & done; wait'], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
+    writeFileSync(join(root, 'cgroup.procs'), String(forking.pid));
+    forking.stdin.end('\n');
+    const controllers = readFileSync(join(root, 'cgroup.controllers'), 'latin1').trim().split(' ').filter(Boolean);
+    const enabled = controllers.map((controller) => `+${controller}`).join(' ');
+    for (let round = 0; round < 50; round++) {
+      handOn(root, enabled);
+      expect(readFileSync(join(root, 'cgroup.subtree_control'), 'latin1').trim().split(' ').filter(Boolean)).toEqual(controllers);
+      // And back: a cgroup that hands on controllers takes no processes.
+      writeFileSync(join(root, 'cgroup.subtree_control'), enabled.replaceAll('+', '-'));
+      spawnSync('/bin/sh', ['-c', `for pid in $(cat ${leaf}/cgroup.procs); do echo $pid >${root}/cgroup.procs; done`]);
+    }
   });
 });

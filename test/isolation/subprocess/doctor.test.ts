@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { probeSandbox, requireControls } from '../../../src/runner/doctor.ts';
+import { limitReports, probeSandbox, requireControls } from '../../../src/runner/doctor.ts';
 
 describe('the probe', () => {
   it('finds every control enforced here, and says how', async () => {
@@ -31,6 +31,15 @@ describe('the probe', () => {
     );
     expect(reports).toContainEqual(expect.objectContaining({ control: 'limit of cpu', state: 'not available', isRequired: false }));
     expect(reports).toContainEqual(expect.objectContaining({ control: 'memory', state: 'enforced' }));
+  });
+
+  it('tells a limit of memory that leaves out swap', () => {
+    expect(limitReports({ memory: 'hard (cgroup), swap not counted' })).toEqual([
+      {
+        ...{ control: 'limit of memory', state: 'enforced', detail: 'hard (cgroup), swap not counted', isRequired: false },
+        repair: expect.stringContaining('swapaccount=1'),
+      },
+    ]);
   });
 
   it.runIf(process.getuid?.() === 0)('reports a machine without the sandbox user, and refuses to serve', async () => {

@@ -161,6 +161,15 @@ describe('a share of the CPU', () => {
   });
 });
 
+describe('a limit that the kernel does not take', () => {
+  it.skipIf(process.getuid?.() !== 0)('is told as that, where there are cgroups', async () => {
+    await expect(startHostile({ runner: runners.cgroup, folder: folder.path, limits: { pidsMax: -9 } })).rejects.toMatchObject({
+      code: 'sandbox_unavailable',
+      message: expect.stringContaining('connector hostile cannot be set up (the limits of its cgroup: EINVAL'),
+    });
+  });
+});
+
 describe('the end of a connector', () => {
   it.each([
     // A connector that ignores SIGTERM ends by SIGKILL alone; a stopped one may die of either, as both are pending when it is woken.

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createCgroup } from '../../../src/sandbox/cgroup.ts';
+import { boundsSwap, createCgroup } from '../../../src/sandbox/cgroup.ts';
 import { findCgroupTree, removeCgroups } from '../../../src/sandbox/cgroup-tree.ts';
 import type { ResourceLimits } from '../../../src/sandbox/policy.ts';
 
@@ -37,6 +37,7 @@ describe('version 2', () => {
     write('self/mountinfo', `30 23 0:26 / ${root}/cg rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n`);
     write('cg/system.slice/bulkhead.service/cgroup.controllers', 'cpuset cpu io memory pids\n');
     write('cg/system.slice/bulkhead.service/cgroup.procs', '4711\n');
+    write('cg/system.slice/bulkhead.service/cgroup.type', 'domain\n');
     write('cg/system.slice/bulkhead.service/cgroup.subtree_control', '');
   });
 
@@ -59,6 +60,15 @@ describe('version 2', () => {
     expect(find()?.folders.get('memory')).toBe(join(root, 'cg/system.slice/bulkhead.service/bulkhead.77.123.a1'));
   });
 
+  it('moves nothing out of the machine’s own root, which may have processes beside it', () => {
+    write('self/cgroup', '0::/\n');
+    write('cg/cgroup.controllers', 'cpu memory pids\n');
+    write('cg/cgroup.procs', '1\n2\n');
+    expect(find()?.folders.get('memory')).toBe(join(root, 'cg/bulkhead.77.123.a1'));
+    expect(existsSync(join(root, 'cg/bulkhead-proxy'))).toBe(false);
+    expect(read('cg/cgroup.subtree_control')).toBe('+memory +pids +cpu');
+  });
+
   it('is not used when memory cannot be counted', () => {
     write('cg/system.slice/bulkhead.service/cgroup.controllers', 'hugetlb\n');
     expect(find()).toBeUndefined();
@@ -76,8 +86,10 @@ describe('version 2', () => {
       ['memory.max', 'memory.swap.max', 'memory.oom.group', 'pids.max', 'cpu.max', 'cgroup.procs'].map((file) => read(`${folder}/${file}`)),
     ).toEqual(['1000', '0', '1', '12', '50000 100000', '99']);
     write(`${folder}/memory.events`, 'low 0\nhigh 0\nmax 9\noom 2\noom_kill 1\noom_group_kill 1\n');
-    write(`${folder}/memory.peak`, '998\n');
     write(`${folder}/pids.events`, 'max 3\n');
+    // Before Linux 5.19.
+    expect(cgroup.events()).toEqual({ oomKills: 1, memoryPeakBytes: undefined, forksRefused: 3 });
+    write(`${folder}/memory.peak`, '998\n');
     expect(cgroup.events()).toEqual({ oomKills: 1, memoryPeakBytes: 998, forksRefused: 3 });
   });
 });
@@ -101,6 +113,31 @@ describe('version 1', () => {
         ['cpu', join(root, 'cpu/bulkhead.77.123.a1')],
       ]),
     });
+  });
+
+  it.each([
+    [1, 'memory.memsw.limit_in_bytes'],
+    [2, 'memory.swap.max'],
+  ] as const)('of version %i bounds swap where the kernel accounts for it, or has none', (version, file) => {
+    const tree = { version, folders: new Map([['memory', join(root, 'memory')]] as const) };
+    write('swaps', '');
+    expect(boundsSwap(tree, join(root, 'swaps'))).toBe(false);
+    expect(boundsSwap(tree, join(root, 'nowhere'))).toBe(true);
+    write(`memory/${file}`, '');
+    expect(boundsSwap(tree, join(root, 'swaps'))).toBe(true);
+    expect(boundsSwap({ version, folders: new Map() }, join(root, 'nowhere'))).toBe(false);
+  });
+
+  it('leaves to another proxy what that removes at the same time', async () => {
+    const tree = findCgroupTree(owner, { self: join(root, 'self') });
+    const left = ['memory/mine', 'pids', 'cpu'].map((name) => join(root, name, 'bulkhead.5.6.b2'));
+    for (const folder of left) mkdirSync(join(folder, 'one'), { recursive: true });
+    await removeCgroups(tree!, async ({ pid }) => {
+      if (pid !== 5) return false;
+      for (const folder of left) rmSync(folder, { recursive: true, force: true });
+      return true;
+    });
+    expect(existsSync(tree!.folders.get('memory')!)).toBe(true);
   });
 
   it('removes what dead proxies left, and nothing else', async () => {
