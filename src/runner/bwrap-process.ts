@@ -9,7 +9,8 @@ import { coverInherited, type InheritedDescriptors, type StdioEntry } from './in
 import { hasEnded, type OuterProcess, streamOf, untilEnded } from './outer-process.ts';
 import { descriptors } from './sandbox-plan.ts';
 import type { SandboxUser } from './sandbox-user.ts';
-import { type HardLimit, pipeBytes, type SpawnerKeeper } from './spawner.ts';
+import { type HardLimit, pipeBytes } from './spawner.ts';
+import type { SpawnerKeeper } from './spawner-keeper.ts';
 import { fillFile, unlinkedFile } from './unlinked-file.ts';
 
 /** What all bwraps of one runner have in common. */

@@ -1,6 +1,7 @@
 import { type ChildProcess, type SendHandle, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Socket } from 'node:net';
+import { setImmediate as nextRound } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { settlesWithin } from '../lib/pause.ts';
 import type { FilterArchitecture } from '../sandbox/syscalls.ts';
@@ -45,9 +46,12 @@ export const pipeBytes = { message: 2 ** 20, other: 2 ** 16 } as const;
 
 /** A small process that spawns in place of this one; see spawner/spawner.pl. */
 export interface Spawner {
-  /** It ended, and whatever it had spawned with it. */
-  readonly hasEnded: boolean;
-  /** With an empty environment, in the root folder. Rejects when the spawner cannot, or has ended. */
+  /**
+   * `late`: a spawn was not answered in time. It lives on for what it had spawned, and ends with the last of that; whoever wants to spawn has
+   * another one. `ended`: whatever it had spawned ended with it.
+   */
+  readonly state: 'starting' | 'ready' | 'late' | 'ended';
+  /** With an empty environment, in the root folder. Rejects when the spawner cannot, has not in time, or has ended. */
   spawn(request: SpawnRequest): Promise<SpawnedProcess>;
   /** Ends it, and waits for that. What it spawned ends with it. */
   close(): Promise<void>;
@@ -63,15 +67,20 @@ export interface SpawnerHost {
 export const spawnerCalls = { x64: [46, 47, 289, 14, 157, 292, 302], arm64: [211, 212, 74, 135, 167, 24, 261] } as const;
 
 const program = fileURLToPath(new URL('./spawner/spawner.pl', import.meta.url));
-/** How long Perl may take to be there, and then to answer. One that took longer is killed, and this process spawns by itself. */
-export const spawnerWaits = { readyTimeoutMs: 5000, answerTimeoutMs: 5000 } as const;
+/**
+ * How long Perl may take to be there, and then to answer; what is not spawned by then, this process spawns by itself. One that is late and
+ * says nothing for `silenceTimeoutMs` more would not tell how its processes end either, and is killed with them.
+ */
+export const spawnerWaits = { readyTimeoutMs: 5000, answerTimeoutMs: 5000, silenceTimeoutMs: 30_000 } as const;
 
 /** Undefined: it cannot be had here, for want of Perl, of descriptors or memory, or of the right to read this process’s descriptors. */
 export async function startSpawner(host: SpawnerHost): Promise<Spawner | undefined> {
   const child = trySpawn(host);
   if (child === undefined) return undefined;
   const spawner = new PerlSpawner(child);
-  if ((await settlesWithin(spawner.ready, spawnerWaits.readyTimeoutMs)) && !spawner.hasEnded) return spawner;
+  await settlesWithin(spawner.settled, spawnerWaits.readyTimeoutMs);
+  await spawner.readAhead();
+  if (spawner.state === 'ready') return spawner;
   await spawner.close();
   return undefined;
 }
@@ -121,9 +130,12 @@ class PerlSpawner implements Spawner {
   readonly #processes = new Map<number, SpawnedProcess>();
   readonly #requested = new Map<number, PromiseWithResolvers<SpawnedProcess> & { readonly timer: NodeJS.Timeout }>();
   readonly #ended: Promise<unknown>;
-  readonly #isReady = Promise.withResolvers<void>();
+  readonly #settled = Promise.withResolvers<void>();
   #ids = 0;
-  hasEnded = false;
+  #reports = 0;
+  /** Runs while it is late and silent. */
+  #silence: NodeJS.Timeout | undefined;
+  state: Spawner['state'] = 'starting';
 
   constructor(child: ChildProcess) {
     this.#child = child;
@@ -140,15 +152,24 @@ class PerlSpawner implements Spawner {
     child.channel?.unref();
   }
 
-  get ready(): Promise<void> {
-    return this.#isReady.promise;
+  /** Once it is ready, or has ended. */
+  get settled(): Promise<void> {
+    return this.#settled.promise;
+  }
+
+  /** Reads all that has come: when this process was halted, timers run before that, of which a round of the loop reads a report or two. */
+  async readAhead(): Promise<void> {
+    for (let before = -1; before !== this.#reports; ) {
+      before = this.#reports;
+      await nextRound();
+    }
   }
 
   spawn({ program, user, owner, pipes, channel, files, limits }: SpawnRequest): Promise<SpawnedProcess> {
-    if (this.hasEnded) return Promise.reject(new Error('the spawner has ended'));
+    if (this.state === 'ended') return Promise.reject(new Error('the spawner has ended'));
     const id = this.#ids++;
     const asked = Promise.withResolvers<SpawnedProcess>();
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), spawnerWaits.answerTimeoutMs);
+    const timer = setTimeout(() => void this.#giveUp(id), spawnerWaits.answerTimeoutMs);
     this.#requested.set(id, { ...asked, timer });
     this.#processes.set(id, new SpawnedProcess((signal) => this.#say('kill', id, signal.replace('SIG', ''))));
     this.#child.channel?.ref();
@@ -167,17 +188,21 @@ class PerlSpawner implements Spawner {
   }
 
   #say(...words: readonly (string | number)[]): void {
-    if (!this.hasEnded) this.#child.stdin?.write(`${words.join(' ')}\n`);
+    if (this.state !== 'ended') this.#child.stdin?.write(`${words.join(' ')}\n`);
   }
 
   #take(report: Report, handle: SendHandle): void {
+    this.#reports++;
+    clearTimeout(this.#silence);
+    this.#silence = undefined;
     if (report.ready) {
-      this.#isReady.resolve();
+      this.state = 'ready';
+      this.#settled.resolve();
       return;
     }
     const { id, input, output, index, pid, error } = report;
     const process = this.#processes.get(id);
-    if (process === undefined) (handle as unknown as { close(): void } | undefined)?.close();
+    if (process === undefined) this.#dismiss(report, handle);
     else if (input !== undefined) process.stdio[input] = new Socket({ handle, readable: false, writable: true } as object);
     else if (output !== undefined) process.stdio[output] = lendingSocket({ handle });
     else if (index !== undefined) process.emit('message', { index }, handle);
@@ -194,6 +219,28 @@ class PerlSpawner implements Spawner {
     }
   }
 
+  /** Of a process that comes too late: nobody waits for it any more. */
+  #dismiss({ id, pid }: Report, handle: SendHandle): void {
+    (handle as unknown as { close(): void } | undefined)?.close();
+    if (pid !== undefined) this.#say('kill', id, 'KILL');
+  }
+
+  async #giveUp(id: number): Promise<void> {
+    await this.readAhead();
+    const asked = this.#settle(id);
+    if (asked === undefined) return;
+    this.state = 'late';
+    this.#silence ??= setTimeout(() => void this.#endIfSilent(), spawnerWaits.silenceTimeoutMs).unref();
+    this.#processes.get(id)?.abandon();
+    this.#forget(id);
+    asked.reject(new Error('the spawner has not answered in time'));
+  }
+
+  async #endIfSilent(): Promise<void> {
+    await this.readAhead();
+    if (this.#silence !== undefined) this.#child.kill('SIGKILL');
+  }
+
   #settle(id: number): PromiseWithResolvers<SpawnedProcess> | undefined {
     const asked = this.#requested.get(id);
     this.#requested.delete(id);
@@ -203,14 +250,17 @@ class PerlSpawner implements Spawner {
 
   #forget(id: number): void {
     this.#processes.delete(id);
-    if (this.#processes.size === 0) this.#child.channel?.unref();
+    if (this.#processes.size > 0) return;
+    this.#child.channel?.unref();
+    if (this.state === 'late') this.#child.kill('SIGKILL');
   }
 
   /** The kernel kills what it spawned. */
   #lose(): void {
-    if (this.hasEnded) return;
-    this.hasEnded = true;
-    this.#isReady.resolve();
+    if (this.state === 'ended') return;
+    this.state = 'ended';
+    this.#settled.resolve();
+    clearTimeout(this.#silence);
     for (const [id, { reject, timer }] of this.#requested) {
       clearTimeout(timer);
       this.#processes.get(id)?.abandon();
@@ -221,31 +271,4 @@ class PerlSpawner implements Spawner {
     for (const process of this.#processes.values()) void process.lose();
     this.#processes.clear();
   }
-}
-
-/** At most one spawner, made anew when it ended. */
-export interface SpawnerKeeper {
-  /** The one that is there, or on its way; undefined: spawn without. */
-  current(): Promise<Spawner | undefined>;
-  close(): Promise<void>;
-}
-
-/** `isWanted` false: there never is one. Else it is on its way at once. */
-export function keepSpawner(host: SpawnerHost, { isWanted }: { readonly isWanted: boolean }): SpawnerKeeper {
-  let isClosed = false;
-  let spawner = isWanted ? startSpawner(host) : Promise.resolve(undefined);
-  return {
-    async current() {
-      const known = spawner;
-      const isLost = (await known)?.hasEnded;
-      // The first who finds that has another one started.
-      if (isLost && spawner === known && !isClosed) spawner = startSpawner(host);
-      const found = await spawner;
-      return found?.hasEnded ? undefined : found;
-    },
-    async close() {
-      isClosed = true;
-      await (await spawner)?.close();
-    },
-  };
 }

@@ -17,7 +17,7 @@ import { bwrapMissing } from './sandbox-failure.ts';
 import type { MachineLayout, NamespaceHelper, SandboxPlan } from './sandbox-plan.ts';
 import { findSandboxUser, type SandboxUser } from './sandbox-user.ts';
 import { createSpareBwraps, type SpareBwraps } from './spare-bwraps.ts';
-import { keepSpawner } from './spawner.ts';
+import { keepSpawner } from './spawner-keeper.ts';
 
 /** What all sandboxes of one runner share: found once, held until `close`. */
 export interface SubprocessHost {

@@ -11,7 +11,7 @@ import type { Runner } from '../../../src/runner/runner.ts';
 import { inside } from '../../../src/runner/sandbox-plan.ts';
 import { findSandboxUser, sandboxUserDefault } from '../../../src/runner/sandbox-user.ts';
 import { sparesMax } from '../../../src/runner/spare-bwraps.ts';
-import { keepSpawner } from '../../../src/runner/spawner.ts';
+import { keepSpawner } from '../../../src/runner/spawner-keeper.ts';
 import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
 import { seccompFilter } from '../../../src/sandbox/seccomp.ts';
 import type { FilterArchitecture } from '../../../src/sandbox/syscalls.ts';

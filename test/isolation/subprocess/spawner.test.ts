@@ -5,7 +5,7 @@ import type { Server, Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { hasEnded, type OuterProcess, streamOf, untilEnded } from '../../../src/runner/outer-process.ts';
 import { isRunning, processStat } from '../../../src/runner/process-tree.ts';
 import {
@@ -17,6 +17,7 @@ import {
   spawnerWaits,
   startSpawner,
 } from '../../../src/runner/spawner.ts';
+import { keepSpawner } from '../../../src/runner/spawner-keeper.ts';
 import { createSubprocessRunner } from '../../../src/runner/subprocess.ts';
 import type { FilterArchitecture } from '../../../src/sandbox/syscalls.ts';
 import { hostileFolder, startHostile } from './hostile-folder.ts';
@@ -261,7 +262,7 @@ describe('a process that the spawner made', () => {
     expect(await isRunning(child.pid as number)).toBe(false);
     await expect.poll(() => isRunning(left)).toBe(false);
     await asked;
-    expect(spawner.hasEnded).toBe(true);
+    expect(spawner.state).toBe('ended');
     await expect(spawner.spawn(shell(''))).rejects.toThrow('the spawner has ended');
   });
 });
@@ -297,15 +298,92 @@ it('nothing of it is left when the proxy is killed', async () => {
   for (const pid of pids) await expect.poll(() => isRunning(pid)).toBe(false);
 });
 
-it('one that does not answer in time is killed, and what waits for it is told', async () => {
+it('one that does not answer in time lives on for what it has made, beside the next one', async () => {
+  const spawners = keepSpawner({ architecture, nullDescriptor }, { isWanted: true });
+  const first = (await spawners.current()) as Spawner;
+  const child = await first.spawn(shell('read line; exit 3'));
+  const [pid = 0] = spawnersOf();
+  process.kill(pid, 'SIGSTOP');
+  const began = performance.now();
+  await expect(first.spawn(shell('exec sleep 61'))).rejects.toThrow('the spawner has not answered in time');
+  expect(performance.now() - began).toBeGreaterThanOrEqual(spawnerWaits.answerTimeoutMs - 5);
+  expect([first.state, hasEnded(child)]).toEqual(['late', false]);
+  const second = (await spawners.current()) as Spawner;
+  expect(await endOf(await second.spawn(shell('exit 2')))).toEqual([2, null]);
+  process.kill(pid, 'SIGCONT');
+  // What came too late has been answered once the first of these is, and is to be killed before the second is made.
+  for (const code of [4, 5]) expect(await endOf(await first.spawn(shell(`exit ${code}`)))).toEqual([code, null]);
+  await expect.poll(() => readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim()).toBe(String(child.pid));
+  streamOf(child, 0).end();
+  expect(await endOf(child)).toEqual([3, null]);
+  await expect.poll(() => spawnersOf()).not.toContain(pid);
+  expect(await spawners.current()).toBe(second);
+  await spawners.close();
+  expect(spawnersOf()).toEqual([]);
+});
+
+it('those that were late end when they are closed, whatever they have made', async () => {
+  const spawners = keepSpawner({ architecture, nullDescriptor }, { isWanted: true });
+  const first = (await spawners.current()) as Spawner;
+  const child = await first.spawn(shell('exec sleep 61'));
+  process.kill(spawnersOf()[0] as number, 'SIGSTOP');
+  await expect(first.spawn(shell(''))).rejects.toThrow('the spawner has not answered in time');
+  expect(await spawners.current()).not.toBe(first);
+  await spawners.close();
+  expect(await endOf(child)).toEqual([null, 'SIGKILL']);
+  expect(spawnersOf()).toEqual([]);
+});
+
+it('one that stays silent is killed, and the end of what it had made is told', async () => {
   const spawner = await started();
   const child = await spawner.spawn(shell('exec sleep 61'));
   process.kill(spawnersOf()[0] as number, 'SIGSTOP');
-  const began = performance.now();
-  await expect(spawner.spawn(shell(''))).rejects.toThrow('the spawner has ended');
-  expect(performance.now() - began).toBeGreaterThanOrEqual(spawnerWaits.answerTimeoutMs - 5);
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const late = expect(spawner.spawn(shell(''))).rejects.toThrow('the spawner has not answered in time');
+  await vi.advanceTimersByTimeAsync(spawnerWaits.answerTimeoutMs);
+  await late;
+  await vi.advanceTimersByTimeAsync(spawnerWaits.silenceTimeoutMs - 1);
+  expect(hasEnded(child)).toBe(false);
+  await vi.advanceTimersByTimeAsync(1);
+  vi.useRealTimers();
   expect(await endOf(child)).toEqual([null, 'SIGKILL']);
-  expect(spawnersOf()).toEqual([]);
+  await expect.poll(() => spawnersOf()).toEqual([]);
+});
+
+/** Runs this in a process of its own, which stops itself amid it, goes on when all waits are over, and prints what it found. */
+async function foundAfterHalt(script: string): Promise<unknown> {
+  const program = `
+    const { startSpawner } = await import('${new URL('../../../src/runner/spawner.ts', import.meta.url)}');
+    const starting = () => startSpawner({ architecture: '${architecture}', nullDescriptor: 0 });
+    const request = ${JSON.stringify(shell('exec sleep 61'))};
+    const halt = () => process.kill(process.pid, 'SIGSTOP');
+    ${script}`;
+  const proxy = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void proxy.kill('SIGKILL'));
+  const said = text(proxy.stdout);
+  await expect.poll(async () => (await processStat(proxy.pid as number))?.state, { timeout: 20_000 }).toBe('T');
+  await new Promise((resolve) => setTimeout(resolve, Math.max(spawnerWaits.readyTimeoutMs, spawnerWaits.answerTimeoutMs) + 1000));
+  proxy.kill('SIGCONT');
+  return JSON.parse(await said);
+}
+
+it('what it has said counts, however long this process was halted before it could read that', async () => {
+  const atStart = foundAfterHalt(`
+    const later = starting();
+    halt();
+    const spawner = await later;
+    console.log(JSON.stringify(spawner?.state ?? 'none'));
+    await spawner?.close();`);
+  const amidSpawns = foundAfterHalt(`
+    const spawner = await starting();
+    const running = await spawner.spawn(request);
+    const asked = Array.from({ length: 8 }, () => spawner.spawn(request));
+    halt();
+    const statuses = (await Promise.allSettled(asked)).map(({ status }) => status);
+    console.log(JSON.stringify({ state: spawner.state, statuses: [...new Set(statuses)], signal: running.signalCode }));
+    await spawner.close();`);
+  expect(await Promise.all([atStart, amidSpawns])).toEqual(['ready', { state: 'ready', statuses: ['fulfilled'], signal: null }]);
 });
 
 it('one that is stopped is closed all the same', async () => {
