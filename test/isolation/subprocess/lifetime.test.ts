@@ -98,7 +98,8 @@ async function giveUpStart(childScript: string): Promise<string> {
   const spec = { connector: 'x' as never, policy, source: { type: 'folder', folder: folder.path, command: ['true'] } } as const;
   const failure = expect(runner.start({ ...spec, onNotice: () => {} }, abort.signal)).rejects.toThrow('no longer needed');
   await expect.poll(childCommands, { timeout: 5000 }).toContain(['sleep', '61', ''].join('\0'));
-  expect(processesWith(bwrapPath)).toHaveLength(1);
+  // A program that it starts is called as it for a moment.
+  await expect.poll(() => processesWith(bwrapPath), { timeout: 5000 }).toHaveLength(1);
   abort.abort(new Error('no longer needed'));
   await failure;
   await runner.close();
