@@ -1,7 +1,7 @@
-import { missingCalls, refusedCalls } from '../sandbox/seccomp.ts';
+import { adviseSwap, mapHuge, missingCalls, refusedCalls } from '../sandbox/seccomp.ts';
 import type { EngineFacts } from './docker-engine.ts';
 
-const errno = { EPERM: 1, ENOSYS: 38, EPROTONOSUPPORT: 93, EAFNOSUPPORT: 97 } as const;
+const errno = { EPERM: 1, ENOMEM: 12, EINVAL: 22, ENOSYS: 38, EPROTONOSUPPORT: 93, EAFNOSUPPORT: 97 } as const;
 const families = { AF_UNIX: 1, AF_INET: 2, AF_INET6: 10, AF_NETLINK: 16 } as const;
 /** Linux knows 46 families; a few numbers more cost nothing and outlive the next one. */
 const familiesMax = 64;
@@ -40,6 +40,8 @@ export function seccompProfile(architecture: string): object {
     syscalls: [
       refuse([...refusedCalls, ...alsoRefused], errno.EPERM),
       refuse(missingCalls, errno.ENOSYS),
+      refuse(['mmap'], errno.ENOMEM, masked(3, mapHuge, mapHuge)),
+      refuse(['madvise'], errno.EINVAL, equals(2, adviseSwap)),
       ...namespaceFlags.map((flag) => refuse(['clone'], errno.EPERM, masked(0, flag, flag))),
       ...refusedFamilies().map((family) => refuse(['socket', 'socketpair'], errno.EAFNOSUPPORT, equals(0, family))),
       // os.networkInterfaces() reads NETLINK_ROUTE (0); every other netlink protocol stays shut.

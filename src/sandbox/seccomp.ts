@@ -84,7 +84,7 @@ function fail(name: keyof typeof errno): BpfInstruction {
 }
 
 /** MAP_HUGETLB of <asm-generic/mman.h>. */
-const mapHuge = 0x40000;
+export const mapHuge = 0x40000;
 
 /** Huge pages are the machine’s own stock, which no limit of memory counts: as if it had none. */
 function mmapRule(): readonly BpfInstruction[] {
@@ -92,7 +92,7 @@ function mmapRule(): readonly BpfInstruction[] {
 }
 
 /** MADV_PAGEOUT of <asm-generic/mman-common.h>. */
-const adviseSwap = 21;
+export const adviseSwap = 21;
 
 /** Where no cgroup bounds swap, a connector could move there what it must not hold in memory: as on a kernel before 5.4. */
 function madviseRule(): readonly BpfInstruction[] {

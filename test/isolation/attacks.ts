@@ -114,6 +114,7 @@ export function quietAttacks(traps: Traps): readonly Attack[] {
     { numbers: '37', what: 'gain rights by setuid programs', name: 'setuid', languages: python },
     { numbers: '21, 31', what: 'hold capabilities', name: 'capabilities', languages: python },
     { numbers: '38, 39, 40', what: 'make system calls that no connector needs', name: 'syscalls', languages: both },
+    { numbers: '45', what: 'have memory that no limit counts', name: 'pages', languages: python },
     { numbers: '41', what: 'reach a terminal', name: 'terminal', languages: python },
     { numbers: '42, 43', what: 'reach other processes', name: 'processes', languages: both },
     { numbers: '44', what: 'fork without end', name: 'forks', args: { max: 400 }, languages: both },
