@@ -232,8 +232,8 @@ function tmpOf({ policy: { limits }, user: { uid, gid }, product }: ContainerPla
 }
 
 /**
- * Mounts rather than Binds: Docker refuses a source that is not there, and does not make it. What is mounted below a read-only path is left out: engines make
- * the topmost mount read-only, and before Docker 25 only that.
+ * Mounts rather than Binds: Docker refuses a source that is not there, and does not make it. What is mounted below a read-only path is left
+ * out: engines make the topmost mount read-only, and before Docker 25 only that.
  */
 function mountsOf({ policy, stdio }: ContainerPlan): NonNullable<HostConfig['Mounts']> {
   const bind = (Source: string, Target: string, ReadOnly: boolean) =>

@@ -1,18 +1,23 @@
-import { adviseSwap, mapHuge, missingCalls, refusedCalls } from '../sandbox/seccomp.ts';
+import {
+  adviseSwap,
+  errno,
+  families,
+  mapHuge,
+  missingCalls,
+  protocols,
+  refusedCalls,
+  socketTypes,
+  terminalRequests,
+} from '../sandbox/seccomp.ts';
 import type { EngineFacts } from './docker-engine.ts';
 
-const errno = { EPERM: 1, ENOMEM: 12, EINVAL: 22, ENOSYS: 38, EPROTONOSUPPORT: 93, EAFNOSUPPORT: 97 } as const;
-const families = { AF_UNIX: 1, AF_INET: 2, AF_INET6: 10, AF_NETLINK: 16 } as const;
 /** Linux knows 46 families; a few numbers more cost nothing and outlive the next one. */
 const familiesMax = 64;
 /** CLONE_NEWTIME … CLONE_NEWNET of Linux `include/uapi/linux/sched.h`, one bit each. */
 const namespaceFlags = [0x80, 0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000] as const;
-const ioctls = { TIOCSTI: 0x5412, TIOCLINUX: 0x541c } as const;
-/** What remains of a socket's type without SOCK_CLOEXEC and SOCK_NONBLOCK. */
-const socketTypeMask = 0xf;
-const socketTypes: readonly number[] = [1 /* SOCK_STREAM */, 2 /* SOCK_DGRAM */];
-const protocols: readonly number[] = [0 /* the type's own */, 6 /* TCP */, 17 /* UDP */];
-const protocolMax = Math.max(...protocols);
+const allowedTypes: readonly number[] = [socketTypes.stream, socketTypes.dgram];
+const allowedProtocols: readonly number[] = Object.values(protocols);
+const protocolMax = Math.max(...allowedProtocols);
 
 /** Calls that Docker's default refuses beyond the sandbox's list; the engine ignores names that its kernel does not have. */
 const alsoRefused = [
@@ -46,10 +51,10 @@ export function seccompProfile(architecture: string): object {
       ...refusedFamilies().map((family) => refuse(['socket', 'socketpair'], errno.EAFNOSUPPORT, equals(0, family))),
       // os.networkInterfaces() reads NETLINK_ROUTE (0); every other netlink protocol stays shut.
       ...range(1, familiesMax).map((protocol) =>
-        refuse(['socket'], errno.EPROTONOSUPPORT, equals(0, families.AF_NETLINK), equals(2, protocol)),
+        refuse(['socket'], errno.EPROTONOSUPPORT, equals(0, families.netlink), equals(2, protocol)),
       ),
-      ...[families.AF_INET, families.AF_INET6].flatMap(internetSockets),
-      ...Object.values(ioctls).map((request) => refuse(['ioctl'], errno.EPERM, equals(1, request))),
+      ...[families.inet, families.inet6].flatMap(internetSockets),
+      ...Object.values(terminalRequests).map((request) => refuse(['ioctl'], errno.EPERM, equals(1, request))),
       refuse(['personality'], errno.EPERM, greaterThan(0, 0)),
     ],
   };
@@ -92,10 +97,10 @@ function greaterThan(index: number, value: number): ArgumentRule {
 
 /** TCP and UDP only: no raw sockets, no ping, MPTCP or SCTP. */
 function internetSockets(family: number) {
-  const types = range(0, socketTypeMask + 1).filter((type) => !socketTypes.includes(type));
-  const below = range(0, protocolMax).filter((protocol) => !protocols.includes(protocol));
+  const types = range(0, socketTypes.mask + 1).filter((type) => !allowedTypes.includes(type));
+  const below = range(0, protocolMax).filter((protocol) => !allowedProtocols.includes(protocol));
   return [
-    ...types.map((type) => refuse(['socket'], errno.EPERM, equals(0, family), masked(1, socketTypeMask, type))),
+    ...types.map((type) => refuse(['socket'], errno.EPERM, equals(0, family), masked(1, socketTypes.mask, type))),
     ...below.map((protocol) => refuse(['socket'], errno.EPROTONOSUPPORT, equals(0, family), equals(2, protocol))),
     refuse(['socket'], errno.EPROTONOSUPPORT, equals(0, family), greaterThan(2, protocolMax)),
   ];

@@ -42,7 +42,8 @@ export const missingCalls: readonly SyscallName[] = [
   ...(['memfd_create', 'memfd_secret', 'shmget', 'msgget', 'semget', 'mq_open'] as const),
 ];
 
-const errno = { EPERM: 1, ENOMEM: 12, EINVAL: 22, ENOSYS: 38, EPROTONOSUPPORT: 93, EAFNOSUPPORT: 97 } as const;
+/** Of Linux’s asm-generic/errno.h; the same on x86-64 and arm64. */
+export const errno = { EPERM: 1, ENOMEM: 12, EINVAL: 22, ENOSYS: 38, EPROTONOSUPPORT: 93, EAFNOSUPPORT: 97 } as const;
 const verdicts = { allow: 0x7fff0000, kill: 0x80000000, errno: 0x00050000 } as const;
 
 /** AUDIT_ARCH_* of Linux `include/uapi/linux/audit.h`. */
@@ -106,7 +107,7 @@ function cloneRule(): readonly BpfInstruction[] {
   return [load(data.argument(0)), ...whenAnySet(cloneNamespaces, [fail('EPERM')]), returns(verdicts.allow)];
 }
 
-const terminalRequests = { TIOCSTI: 0x5412, TIOCLINUX: 0x541c } as const;
+export const terminalRequests = { TIOCSTI: 0x5412, TIOCLINUX: 0x541c } as const;
 
 /** A terminal’s input could be typed into, or its console pasted from. */
 function ioctlRule(): readonly BpfInstruction[] {
@@ -114,9 +115,9 @@ function ioctlRule(): readonly BpfInstruction[] {
   return [load(data.argument(1)), ...requests.flatMap((request) => whenEqual(request, [fail('EPERM')])), returns(verdicts.allow)];
 }
 
-const families = { unix: 1, inet: 2, inet6: 10, netlink: 16 } as const;
-const socketTypes = { mask: 0xf, stream: 1, dgram: 2 } as const;
-const protocols = { ip: 0, tcp: 6, udp: 17 } as const;
+export const families = { unix: 1, inet: 2, inet6: 10, netlink: 16 } as const;
+export const socketTypes = { mask: 0xf, stream: 1, dgram: 2 } as const;
+export const protocols = { ip: 0, tcp: 6, udp: 17 } as const;
 /** Listing the interfaces needs it: without it `os.networkInterfaces()` throws. */
 const netlinkRoute = 0;
 
