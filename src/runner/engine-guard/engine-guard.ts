@@ -1,13 +1,13 @@
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import * as v from 'valibot';
 import type { Logger } from '../../log.ts';
 import { labelNames, ownerLabel } from '../container-labels.ts';
 import { seccompProfile } from '../container-seccomp.ts';
 import { volumePaths } from '../image-volumes.ts';
+import { bodyOf } from './bounded-body.ts';
 import { createPayloadSchema } from './create-payload.ts';
 import { type GuardedRoute, guardedRoute } from './guarded-route.ts';
 import { endUpgrade, joinAttach } from './join-attach.ts';
@@ -164,15 +164,6 @@ function parsed(text: Buffer): unknown {
   } catch {
     return undefined;
   }
-}
-
-async function bodyOf(message: IncomingMessage, bytesMax: number): Promise<Buffer> {
-  let length = 0;
-  message.on('data', (chunk: Buffer) => {
-    length += chunk.length;
-    if (length > bytesMax) message.destroy(new Error(`more than ${bytesMax} bytes`));
-  });
-  return await buffer(message);
 }
 
 function jsonHeaders(text: string): Record<string, string> {

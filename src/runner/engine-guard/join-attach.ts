@@ -1,6 +1,6 @@
 import { type IncomingMessage, request, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { text } from 'node:stream/consumers';
+import { bodyOf } from './bounded-body.ts';
 
 /** Bytes of the engine's own words on a refusal; what is longer is not told. */
 const refusalBytesMax = 64 * 1024;
@@ -38,14 +38,9 @@ export function endUpgrade(socket: Socket, status: number, message: string): voi
 }
 
 async function messageOf(response: IncomingMessage): Promise<string> {
-  let length = 0;
-  response.on('data', (chunk: Buffer) => {
-    length += chunk.length;
-    if (length > refusalBytesMax) response.destroy(new Error('too long'));
-  });
-  const said = await text(response);
+  const said = await bodyOf(response, refusalBytesMax);
   try {
-    const { message } = JSON.parse(said) as { readonly message?: unknown };
+    const { message } = JSON.parse(said.toString()) as { readonly message?: unknown };
     return typeof message === 'string' ? message : '';
   } catch {
     return '';
