@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { EgressSession } from '../egress/gateway.ts';
 import { pause } from '../lib/pause.ts';
@@ -9,8 +10,9 @@ import { firstProgram, kindOf, needsHelper, ownArguments } from './bwrap-args.ts
 import { limitsAhead } from './bwrap-limits.ts';
 import { type BwrapShape, closeFiles, countFiles, discardBwrap, tellArguments, type WaitingBwrap } from './bwrap-process.ts';
 import { readyMark } from './bwrap-script.ts';
+import { keepOutput, type Output } from './kept-output.ts';
 import { takeListeners } from './netns-listeners.ts';
-import { endGroup, hasEnded, type OuterProcess, streamOf, untilEnded } from './outer-process.ts';
+import { endGroup, type OuterProcess, streamOf, untilEnded } from './outer-process.ts';
 import { outputDrainTimeoutMs } from './process-handle.ts';
 import { explainSandboxFailure } from './sandbox-failure.ts';
 import { descriptors, type SandboxPlan } from './sandbox-plan.ts';
@@ -32,6 +34,7 @@ export interface SandboxStart {
 /** A sandbox whose connector’s program runs, or is about to. */
 export interface StartedSandbox {
   readonly child: OuterProcess;
+  readonly output: Output;
   /** The first process inside, by its number outside. When it ends, the kernel ends everything inside. */
   readonly innerPid: number;
   /** Holds bwrap and everything inside; undefined: this machine has none for us. */
@@ -88,7 +91,7 @@ async function bringUp(start: SandboxStart, { child, cgroup, statusDescriptor }:
   const listeners = session && takeListeners(child, session);
   const releaseListeners = () => listeners?.close();
   const inner = readInnerPid(streamOf(child, statusDescriptor));
-  const lastWords = readLastWords(child);
+  const output = keepOutput(child);
   const abort = () => child.kill('SIGKILL');
   if (signal.aborted) abort();
   signal.addEventListener('abort', abort, { once: true });
@@ -110,8 +113,8 @@ async function bringUp(start: SandboxStart, { child, cgroup, statusDescriptor }:
   try {
     // What was killed may have become ready on its way to its end.
     if ((await Promise.race([ready, told, gone])) && !signal.aborted) {
-      lastWords.leave();
-      return { child, innerPid: await inner, cgroup, releaseListeners };
+      const innerPid = await inner;
+      return { child, output: output.take(), innerPid, cgroup, releaseListeners };
     }
   } finally {
     signal.removeEventListener('abort', abort);
@@ -119,7 +122,7 @@ async function bringUp(start: SandboxStart, { child, cgroup, statusDescriptor }:
   }
   releaseListeners();
   abort();
-  const [said] = await Promise.all([lastWords.said, told]);
+  const [said] = await Promise.all([readLastWords(child, output), told]);
   endRest();
   signal.throwIfAborted();
   throw isGone(fault) ? explainSandboxFailure(connector, said) : fault;
@@ -139,25 +142,14 @@ function isGone(fault: unknown): boolean {
   return fault === undefined || (fault as NodeJS.ErrnoException).code === 'ESRCH';
 }
 
-/** What it wrote to stderr, read once it has ended; `leave` leaves stderr to others. */
-function readLastWords(child: OuterProcess): { readonly said: Promise<string>; leave(): void } {
-  let isLeft = false;
-  const read = async () => (isLeft ? '' : await textWithin(streamOf(child, 2), outputDrainTimeoutMs));
-  const said = new Promise<string>((resolve) => {
-    if (child.pid === undefined || hasEnded(child)) resolve(read());
-    // Within the event: right after it, Node throws away what nobody reads.
-    else child.once('exit', () => resolve(read()));
-  });
-  return {
-    said,
-    leave: () => {
-      isLeft = true;
-    },
-  };
+/** What it wrote to stderr, read once it has ended. */
+async function readLastWords(child: OuterProcess, output: ReturnType<typeof keepOutput>): Promise<string> {
+  if (child.pid !== undefined) await untilEnded(child);
+  return await textWithin(output.take().stderr, outputDrainTimeoutMs);
 }
 
 /** Empty when it does not end in time: somebody else holds it. */
-async function textWithin(stream: Socket, ms: number): Promise<string> {
+async function textWithin(stream: Readable, ms: number): Promise<string> {
   const timer = setTimeout(() => stream.destroy(), ms);
   return await text(stream)
     .catch(() => '')

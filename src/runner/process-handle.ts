@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Output, outputOf } from './kept-output.ts';
 import { type OuterProcess, signalNames, streamOf, untilEnded } from './outer-process.ts';
 import type { ConnectorProcess, ProcessExit } from './runner.ts';
 
@@ -8,6 +9,8 @@ export const outputDrainTimeoutMs = 500;
 
 export interface HandleOptions {
   readonly child: OuterProcess;
+  /** Default: the child’s own. */
+  readonly output?: Output;
   readonly label: string;
   readonly terminate: () => void;
   readonly kill: () => void;
@@ -16,8 +19,9 @@ export interface HandleOptions {
 }
 
 /** A child process, which may have ended already, as a ConnectorProcess. Its three streams are pipes. */
-export function handleOf({ child, label, terminate, kill, finish }: HandleOptions): ConnectorProcess {
-  const [stdin, stdout, stderr] = [streamOf(child, 0), streamOf(child, 1), streamOf(child, 2)];
+export function handleOf({ child, output = outputOf(child), label, terminate, kill, finish }: HandleOptions): ConnectorProcess {
+  const stdin = streamOf(child, 0);
+  const { stdout, stderr } = output;
   // A broken pipe is a symptom; the exit says why.
   for (const stream of [stdin, stdout, stderr]) stream.on('error', () => {});
   let isOver = false;

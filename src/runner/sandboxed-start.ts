@@ -95,7 +95,7 @@ function networkPlan({ helper }: SubprocessHost, isHostShared: boolean, session:
 }
 
 function guard(host: SubprocessHost, spec: ProcessSpec, session: EgressSession | undefined, started: StartedSandbox): ConnectorProcess {
-  const { child, innerPid, cgroup, releaseListeners } = started;
+  const { child, output, innerPid, cgroup, releaseListeners } = started;
   const { connector, policy, onNotice } = spec;
   let breach: LimitBreach | undefined;
   const kill = () => killSandbox(started);
@@ -120,7 +120,7 @@ function guard(host: SubprocessHost, spec: ProcessSpec, session: EgressSession |
     breach ??= breachOfExit(connector, policy.limits, end.signal, events);
     return { ...end, ...(breach === undefined ? {} : { breach }) };
   };
-  return handleOf({ child, label: `pid ${innerPid}`, terminate: () => terminateSandbox(innerPid), kill, finish });
+  return handleOf({ child, output, label: `pid ${innerPid}`, terminate: () => terminateSandbox(innerPid), kill, finish });
 }
 
 /** The connector’s program is a child of bwrap’s first process inside, which would not hand the signal on. */
