@@ -16,6 +16,7 @@ import { goalTable, machineOf, tablesOf } from './report.ts';
 import { coldStarts } from './sections/cold-starts.ts';
 import { containers } from './sections/containers.ts';
 import { cores } from './sections/cores.ts';
+import { engineMembers } from './sections/engine-members.ts';
 import { idleWorkers, manyConnectors } from './sections/many.ts';
 import { neighbours } from './sections/neighbours.ts';
 import { overhead } from './sections/overhead.ts';
@@ -27,6 +28,7 @@ const sections = {
   small: smallCalls,
   payloads,
   memory,
+  engine: engineMembers,
   neighbours,
   cold: coldStarts,
   single: singleUse,

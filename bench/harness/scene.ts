@@ -72,6 +72,8 @@ export const patient = '  limits: { invocation: 22s, cancelGrace: 20s }\n';
 /** One worker that is given everything at once: what the proxy costs shows best when the child is never waited for. */
 export const oneWorker = 'min: 1, max: 1, concurrency: 256, queue: 1024, maxInvocations: 1000000000';
 
+export const smallInput = { arg1: 'a'.repeat(36), arg2: 'b'.repeat(36) };
+
 export function smallBody(world: World): string {
-  return world.body('small', JSON.stringify({ arg1: 'a'.repeat(36), arg2: 'b'.repeat(36) }));
+  return world.body('small', JSON.stringify(smallInput));
 }

@@ -34,7 +34,7 @@ const sizes: readonly Size[] = [
   },
 ];
 /** What callers of 10 MB leave behind is done within. */
-const afterTurnMs = 150;
+export const afterTurnMs = 150;
 
 export async function payloads(scene: Scene): Promise<void> {
   const { world, isQuick } = scene;

@@ -2,6 +2,7 @@ import { ProxyError } from '../errors.ts';
 import { parseJson } from '../lib/json-parse.ts';
 import { type Member, type ScannedJson, scanJson, seenType } from '../lib/json-scan.ts';
 import { cutMembers, type JsonText, memberText, repeatsKey, trustJsonText } from '../lib/json-text.ts';
+import { giveBack } from '../lib/owned-memory.ts';
 import { latin1, type Piece, slicePiece, textBytesMax, utf8Of } from '../lib/pieces.ts';
 import type { ContextName } from '../manifest/manifest.ts';
 import type { ParameterCheck } from '../manifest/parameters.ts';
@@ -24,7 +25,7 @@ export interface InvocationInput {
 
 /**
  * A request body as the connector gets it: without the engine’s members, of which it gets those that its context names. Nothing is
- * parsed but, where a schema says more than a type, a copy. Throws `invalid_request`, `invalid_parameters` or `payload_too_large`.
+ * parsed but, where a schema says more than a type, a copy. The body is used up: its memory becomes the input’s. Throws `invalid_request`, `invalid_parameters` or `payload_too_large`.
  */
 export function readInput({ bytes: body, scan: begun }: ReceivedBody, rules: InputRules): InvocationInput {
   if (body.length === 0) throw new ProxyError('invalid_request', 'The request body is empty; send one JSON object in UTF-8.');
@@ -34,14 +35,24 @@ export function readInput({ bytes: body, scan: begun }: ReceivedBody, rules: Inp
   if (!scan.ok) throw new ProxyError('invalid_request', `The request body is not JSON at byte ${scan.offset}: ${scan.reason}.`);
   if (scan.type !== 'object') return emptyInput(text, scan, rules);
 
-  const input = cutMembers(text, scan, isEngineKey);
-  checkParameters(text, scan.members, input, rules.parameters);
+  checkParameters(text, scan.members, () => cutMembers(text, scan, isEngineKey), rules.parameters);
   const engineData = rules.context.length === 0 ? noEngineData : engineDataOf(text, scan, rules.context);
+  const input = takeRest(text, scan);
   checkSize(input, engineData, rules.messageBytesMax);
   return { input, engineData };
 }
 
 const noEngineData: EngineData = {};
+
+/** In the memory of `text`, which is given back if what stays does not lie in it. */
+function takeRest(text: Piece, scan: ScannedJson): JsonText {
+  const rest = cutMembers(text, scan, isEngineKey, 'own');
+  if (typeof text === 'string' || typeof rest === 'string') return rest;
+  // However large the engine’s data was, it shall not be held for a little.
+  const input = rest.length <= textBytesMax ? ownCopy(rest) : rest;
+  if (typeof input === 'string' || input.buffer !== text.buffer) giveBack(text);
+  return input;
+}
 
 /** Exact case, top level only; nested ones stay (spiff-contract 3.3). */
 function isEngineKey(key: string): boolean {
@@ -54,7 +65,7 @@ function emptyInput(text: Piece, { start, end, type }: ScannedJson, { parameters
     throw new ProxyError('invalid_request', `The request body is of type ${type}; send one JSON object.`);
   }
   const input = trustJsonText('{}');
-  checkParameters(text, [], input, parameters);
+  checkParameters(text, [], () => input, parameters);
   return { input, engineData: noEngineData };
 }
 
@@ -63,12 +74,12 @@ function isFalsy(text: string): boolean {
   return /^\[\s*\]$/.test(text) || (/^[-\d]/.test(text) && Number(text) === 0);
 }
 
-function checkParameters(text: Piece, members: readonly Member[], input: JsonText, parameters: ParameterCheck): void {
+function checkParameters(text: Piece, members: readonly Member[], input: () => JsonText, parameters: ParameterCheck): void {
   const given = parametersOf(members);
   const faults = parameters.check(
     given.map(({ key }) => key),
     (index) => seenType(text, given[index] as Member),
-    () => parseJson(utf8Of(input)),
+    () => parseJson(utf8Of(input())),
   );
   if (faults.length > 0) throw new ProxyError('invalid_parameters', `The command did not run: ${faults.join('; ')}.`);
 }
@@ -96,9 +107,15 @@ function engineDataOf(text: Piece, { members, hasLineBreak }: ScannedJson, conte
     const value = memberText(text, member, hasLineBreak);
     // A callback URL of null counts as not sent (spiff-contract 3.5).
     if (name === 'callback_url' && utf8Of(value) === 'null') continue;
-    engineData[field] = value;
+    engineData[field] = ownCopy(value);
   }
   return engineData;
+}
+
+/** What is cut out of a body is overwritten. */
+function ownCopy(value: JsonText): JsonText {
+  if (typeof value === 'string') return value;
+  return trustJsonText(value.length <= textBytesMax ? latin1(value) : Buffer.from(value));
 }
 
 function checkSize(input: JsonText, engineData: EngineData, messageBytesMax: number): void {

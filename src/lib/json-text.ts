@@ -20,11 +20,12 @@ export function jsonTextOf(value: unknown): JsonText {
 /**
  * The text of a scanned object without the members that `drop` names, as one line. A key that occurs twice stands once: in its first
  * place with its last value, as Python’s and JavaScript’s parsers have it. Every other byte stays as it was written.
- * Without anything to change the result is a part of `text`, not a copy.
+ * Without anything to change the result is a part of `text`, not a copy. `own`: nobody looks at `text` any more; bytes that stay are then
+ * moved together within it, which costs no memory, and least where one member is nearly all of it.
  */
-export function cutMembers(text: Piece, scan: ScannedJson, drop: (key: string) => boolean): JsonText {
+export function cutMembers(text: Piece, scan: ScannedJson, drop: (key: string) => boolean, ownership: Ownership = 'shared'): JsonText {
   const kept = keptMembers(scan.members, drop);
-  if (kept === undefined) return oneLine(slicePiece(text, scan.start, scan.end), scan.hasLineBreak);
+  if (kept === undefined) return oneLine(slicePiece(text, scan.start, scan.end), scan.hasLineBreak, ownership);
   const ranges = new Ranges();
   ranges.add(scan.start, scan.members[0]?.memberStart ?? scan.end);
   for (const [position, { place, member }] of kept.entries()) {
@@ -33,8 +34,11 @@ export function cutMembers(text: Piece, scan: ScannedJson, drop: (key: string) =
     ranges.add(member.memberStart, member.valueEnd);
   }
   ranges.add(scan.members.at(-1)?.valueEnd ?? scan.end, scan.end);
-  return oneLine(ranges.copyOf(text), scan.hasLineBreak, 'own');
+  const gathered = ownership === 'own' && typeof text !== 'string' ? ranges.gatherIn(text) : undefined;
+  return oneLine(gathered ?? ranges.copyOf(text), scan.hasLineBreak, 'own');
 }
+
+type Ownership = 'own' | 'shared';
 
 interface KeptMember {
   /** Index of the member in whose place it stands. */
@@ -56,11 +60,43 @@ class Ranges {
     this.#ends.push(end);
   }
 
+  /** Overwrites what lies between: the largest part stays where it is, and the others move to it. Undefined: parts stand in another order. */
+  gatherIn(text: Uint8Array): Uint8Array | undefined {
+    const count = this.#starts.length;
+    let largest = 0;
+    for (let index = 1; index < count; index += 1) {
+      if (this.#start(index) < this.#end(index - 1)) return undefined;
+      if (this.#length(index) > this.#length(largest)) largest = index;
+    }
+    let [start, end] = [this.#start(largest), this.#end(largest)];
+    for (let index = largest - 1; index >= 0; index -= 1) {
+      start -= this.#length(index);
+      text.copyWithin(start, this.#start(index), this.#end(index));
+    }
+    for (let index = largest + 1; index < count; index += 1) {
+      text.copyWithin(end, this.#start(index), this.#end(index));
+      end += this.#length(index);
+    }
+    return text.subarray(start, end);
+  }
+
   copyOf(text: Piece): Piece {
     if (typeof text !== 'string') return Buffer.concat(this.#starts.map((start, index) => text.subarray(start, this.#ends[index])));
     let copy = '';
     for (const [index, start] of this.#starts.entries()) copy += text.slice(start, this.#ends[index]);
     return copy;
+  }
+
+  #start(index: number): number {
+    return this.#starts[index] as number;
+  }
+
+  #end(index: number): number {
+    return this.#ends[index] as number;
+  }
+
+  #length(index: number): number {
+    return this.#end(index) - this.#start(index);
   }
 }
 
@@ -112,7 +148,7 @@ const carriageReturn = 0x0d;
 const space = 0x20;
 
 /** Checked JSON has raw line breaks only between tokens, where a space means the same. */
-function oneLine(text: Piece, hasLineBreak: boolean, ownership: 'own' | 'shared' = 'shared'): JsonText {
+function oneLine(text: Piece, hasLineBreak: boolean, ownership: Ownership = 'shared'): JsonText {
   if (!hasLineBreak) return trustJsonText(text);
   if (typeof text === 'string') return trustJsonText(text.replace(/[\r\n]/g, ' '));
   const line = ownership === 'own' ? text : Buffer.from(text);

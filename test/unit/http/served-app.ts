@@ -166,7 +166,8 @@ function connectorConfig(name: string): ConnectorConfig {
 function inMemoryDispatcher(invocations: Invocation[], invoke: (invocation: Invocation) => Outcome | Promise<Outcome>): Dispatcher {
   return {
     async invoke(invocation) {
-      invocations.push(invocation);
+      // As it was: its memory is given back with the answer.
+      invocations.push({ ...invocation, input: structuredClone(invocation.input) });
       return invoke(invocation);
     },
     status: () =>

@@ -16,6 +16,8 @@ function cut(text: string, drop: (key: string) => boolean = () => false): string
   const scan = scanned(bytes);
   const rest = utf8Of(cutMembers(bytes, scan, drop));
   expect(utf8Of(cutMembers(latin1(bytes), scan, drop)), 'the same of a text').toBe(rest);
+  expect(bytes.toString(), 'what is shared stays as it is').toBe(text);
+  expect(utf8Of(cutMembers(bytes, scan, drop, 'own')), 'the same of its own bytes').toBe(rest);
   return rest;
 }
 
@@ -53,6 +55,17 @@ describe('cutMembers', () => {
     const pretty = Buffer.from('{\n"a":1}');
     cutMembers(pretty, scanned(pretty), () => false);
     expect(pretty.toString()).toBe('{\n"a":1}');
+  });
+
+  test('of its own bytes what stays is moved together within them, and the largest part not at all', () => {
+    const value = JSON.stringify('x'.repeat(100_000));
+    const bytes = Buffer.from(`{"a":1,"spiff__b":2,"c":${value},"spiff__d":3,\n"e":4}`);
+    const rest = cutMembers(bytes, scanned(bytes), isEngineData, 'own');
+    expect(rest).toMatchObject({ buffer: bytes.buffer });
+    expect(utf8Of(rest)).toBe(`{"a":1,"c":${value}, "e":4}`);
+    expect(bytes.toString().indexOf(value)).toBe('{"a":1,"spiff__b":2,"c":'.length);
+    const pretty = Buffer.from('{\n"a":1}');
+    expect(cutMembers(pretty, scanned(pretty), () => false, 'own')).toMatchObject({ buffer: pretty.buffer });
   });
 
   test('is the same object without the members, on one line, for any object', () => {
