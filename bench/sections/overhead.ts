@@ -7,7 +7,7 @@ export const series = 'logging and metrics';
 const point = '64 connections';
 /** Of load, until the engine has compiled what it will. */
 const warmUpSeconds = 3;
-/** Of its rounds to others’: a few percent are looked for, and a turn differs from the next one by 7 to 13 (the median of forty by 2). */
+/** Of its rounds to others’: a few percent are looked for, and a turn differs from the next one by 7 to 13 (the median of forty is known to 2). */
 const moreRounds = 20;
 
 /** In one process, for of two processes one has more luck than the other with where its memory lies, and keeps it: 7 percent. */

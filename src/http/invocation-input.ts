@@ -25,7 +25,8 @@ export interface InvocationInput {
 
 /**
  * A request body as the connector gets it: without the engine’s members, of which it gets those that its context names. Nothing is
- * parsed but, where a schema says more than a type, a copy. The body is used up: its memory becomes the input’s. Throws `invalid_request`, `invalid_parameters` or `payload_too_large`.
+ * parsed but, where a schema says more than a type, a copy. The body is used up: its memory becomes the input’s. Throws `invalid_request`,
+ * `invalid_parameters` or `payload_too_large`.
  */
 export function readInput({ bytes: body, scan: begun }: ReceivedBody, rules: InputRules): InvocationInput {
   if (body.length === 0) throw new ProxyError('invalid_request', 'The request body is empty; send one JSON object in UTF-8.');

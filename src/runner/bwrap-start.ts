@@ -10,7 +10,7 @@ import { firstProgram, kindOf, needsHelper, ownArguments } from './bwrap-args.ts
 import { limitsAhead } from './bwrap-limits.ts';
 import { type BwrapShape, closeFiles, countFiles, discardBwrap, tellArguments, type WaitingBwrap } from './bwrap-process.ts';
 import { readyMark } from './bwrap-script.ts';
-import { keepOutput, type Output } from './kept-output.ts';
+import { type KeptOutput, keepOutput, type Output } from './kept-output.ts';
 import { takeListeners } from './netns-listeners.ts';
 import { endGroup, type OuterProcess, streamOf, untilEnded } from './outer-process.ts';
 import { outputDrainTimeoutMs } from './process-handle.ts';
@@ -143,9 +143,12 @@ function isGone(fault: unknown): boolean {
 }
 
 /** What it wrote to stderr, read once it has ended. */
-async function readLastWords(child: OuterProcess, output: ReturnType<typeof keepOutput>): Promise<string> {
+async function readLastWords(child: OuterProcess, output: KeptOutput): Promise<string> {
   if (child.pid !== undefined) await untilEnded(child);
-  return await textWithin(output.take().stderr, outputDrainTimeoutMs);
+  const { stdout, stderr } = output.take();
+  // Nobody else will: more than fits into a stream would hold its pipe open.
+  stdout.destroy();
+  return await textWithin(stderr, outputDrainTimeoutMs);
 }
 
 /** Empty when it does not end in time: somebody else holds it. */

@@ -8,15 +8,20 @@ export interface Output {
   readonly stderr: Readable;
 }
 
+export interface KeptOutput {
+  /** Whoever takes it reads it from then on, in the same turn, or destroys it: what was kept holds its pipe. */
+  take(): Output;
+}
+
 export function outputOf(child: OuterProcess): Output {
   return { stdout: streamOf(child, 1), stderr: streamOf(child, 2) };
 }
 
 /**
  * Keeps what a process writes until it is taken, also when the process ends before: right after that event Node throws away what nobody reads, and
- * so does SpawnedProcess. To be called before its exit is told. Whoever takes the output reads it from then on, in the same turn.
+ * so does SpawnedProcess. To be called before its exit is told.
  */
-export function keepOutput(child: OuterProcess): { take(): Output } {
+export function keepOutput(child: OuterProcess): KeptOutput {
   let output = outputOf(child);
   let isTaken = false;
   child.once('exit', () => {

@@ -86,10 +86,28 @@ describe('a connector that ends by itself', () => {
     await expect.poll(() => processesWith(bwrapPath), { timeout: 1000 }).toEqual([]);
     expect(cgroupsOf(process.pid)).toEqual([]);
   });
+
+  it('whose start is given up while it floods its output leaves no descriptor to a proxy that lives on', async () => {
+    const waiting = 'while :; do sleep 0.1; done';
+    const descriptorsAfter = async (childScript: string): Promise<number> => {
+      let count = Number.NaN;
+      await giveUpStart(childScript, async () => {
+        // The next one waits already.
+        await expect.poll(childCommands, { timeout: 5000 }).toContain(waitingBwrap);
+        await waitForSpares(0);
+        count = readdirSync('/proc/self/fd').length;
+      });
+      return count;
+    };
+    const before = await descriptorsAfter(`( ${waiting} ) &`);
+    expect(await descriptorsAfter(`( head -c 600000 /dev/zero; ${waiting} ) &`)).toBeLessThanOrEqual(before);
+  });
 });
 
-/** Gives a start up while its bwrap, of which the script makes the child, waits for ever. */
-async function giveUpStart(childScript: string): Promise<string> {
+const waitingBwrap = ['sleep', '61', ''].join('\0');
+
+/** Gives a start up while its bwrap, of which the script makes the child, waits for ever. `look`: at what there is then. */
+async function giveUpStart(childScript: string, look = async (): Promise<void> => {}): Promise<string> {
   const bwrapPath = join(folder.path, `bwrap-${randomUUID()}`);
   const script = ['#!/bin/sh', childScript, `echo '{ "child-pid": '$!' }' >&6`, 'exec sleep 61', ''].join('\n');
   writeFileSync(bwrapPath, script, { mode: 0o755 });
@@ -97,11 +115,12 @@ async function giveUpStart(childScript: string): Promise<string> {
   const abort = new AbortController();
   const spec = { connector: 'x' as never, policy, source: { type: 'folder', folder: folder.path, command: ['true'] } } as const;
   const failure = expect(runner.start({ ...spec, onNotice: () => {} }, abort.signal)).rejects.toThrow('no longer needed');
-  await expect.poll(childCommands, { timeout: 5000 }).toContain(['sleep', '61', ''].join('\0'));
+  await expect.poll(childCommands, { timeout: 5000 }).toContain(waitingBwrap);
   // A program that it starts is called as it for a moment.
   await expect.poll(() => processesWith(bwrapPath), { timeout: 5000 }).toHaveLength(1);
   abort.abort(new Error('no longer needed'));
   await failure;
+  await look();
   await runner.close();
   return bwrapPath;
 }
