@@ -24,9 +24,17 @@ export interface SshEngineOptions {
 type HostKeyType = 'ed25519' | 'ecdsa' | 'rsa';
 const bits = { ed25519: 256, ecdsa: 256, rsa: 2048 } as const;
 
+/** One pair in 256 that ssh2 makes of `ed25519` is none: it takes a zero that the public key begins with for padding, and leaves it out. */
 export function makeHostKey(type: HostKeyType) {
-  return ssh2.utils.generateKeyPairSync(type as 'rsa', { bits: bits[type] });
+  for (;;) {
+    const pair = ssh2.utils.generateKeyPairSync(type as 'rsa', { bits: bits[type] });
+    const key = Buffer.from(pair.public.split(' ')[1] ?? '', 'base64');
+    if (type !== 'ed25519' || key.length === ed25519Length) return pair;
+  }
 }
+
+/** Bytes of a public key in the form of SSH: the kind and the key itself, each behind its length (RFC 8709). */
+const ed25519Length = 4 + 'ssh-ed25519'.length + 4 + 32;
 
 export async function startSshEngine(
   socketPath: string,
