@@ -5,6 +5,7 @@ import * as containers from './sections/containers.ts';
 import * as engineMembers from './sections/engine-members.ts';
 import * as many from './sections/many.ts';
 import * as neighbours from './sections/neighbours.ts';
+import * as newConnections from './sections/new-connections.ts';
 import * as overhead from './sections/overhead.ts';
 import * as payloads from './sections/payloads.ts';
 import * as singleUse from './sections/single-use.ts';
@@ -38,7 +39,7 @@ export function verdict({ measured, bound, sense, limit = Number.NaN, limitShare
 }
 
 export function goalsOf(results: Results): readonly Goal[] {
-  const areas = [calls, pipes, bodies, memory, beside, reference, forks, colds, boxes, idle, peers, observing, engine];
+  const areas = [calls, pipes, bodies, memory, beside, reference, forks, colds, boxes, idle, peers, observing, engine, anew];
   return areas.flatMap((area) => area(results));
 }
 
@@ -241,3 +242,18 @@ const engine: GoalsOf = (results) =>
     const ratio = results.ratio({ series: engineMembers.series, point }, ['with', 'without'], 'perSecond');
     return atLeast('engine', `calls/s with the engine’s members in the body, to without: ${point}`, ratio, engineMembersMin);
   });
+
+/** The least server itself has 0.76 to 0.89. */
+const anewMin = 0.6;
+
+const anew: GoalsOf = (results) => [
+  rateGoal(results, {
+    name: 'anew',
+    what: 'calls/s with a connection each, 16 callers, to bare Hono echo',
+    at: { series: newConnections.series, point: newConnections.point },
+    own,
+    least: 'bare server, static child',
+    other: limit,
+    bound: anewMin,
+  }),
+];

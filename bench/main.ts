@@ -19,6 +19,7 @@ import { cores } from './sections/cores.ts';
 import { engineMembers } from './sections/engine-members.ts';
 import { idleWorkers, manyConnectors } from './sections/many.ts';
 import { neighbours } from './sections/neighbours.ts';
+import { newConnections } from './sections/new-connections.ts';
 import { overhead } from './sections/overhead.ts';
 import { memory, payloads } from './sections/payloads.ts';
 import { singleUse } from './sections/single-use.ts';
@@ -37,6 +38,7 @@ const sections = {
   workers: idleWorkers,
   overhead,
   cores,
+  anew: newConnections,
 } as const;
 type SectionName = keyof typeof sections;
 

@@ -10,6 +10,8 @@ export interface LoadOptions {
   readonly seconds: number;
   /** Of an MCP gateway; wrk only. */
   readonly session?: string;
+  /** A connection of its own for every request, as Spiff’s engine calls; wrk only. */
+  readonly connectsAnew?: boolean;
 }
 
 export interface LoadResult {
@@ -41,10 +43,11 @@ export function hasWrk(): boolean {
   return spawnSync('wrk', ['-v']).error === undefined;
 }
 
-async function runWrk({ url, body, connections, seconds, session }: LoadOptions): Promise<LoadResult> {
+async function runWrk({ url, body, connections, seconds, session, connectsAnew = false }: LoadOptions): Promise<LoadResult> {
   const duration = seconds >= 1 ? `${Math.round(seconds)}s` : '1s';
   const args = ['-t1', `-c${connections}`, `-d${duration}`, '--timeout', '30s', '-s', wrkScript, url];
-  return await summaryOf('wrk', args, { ...process.env, BODY: body, ...(session === undefined ? {} : { MCP_SESSION: session }) });
+  const environment = { ...process.env, BODY: body, ...(session === undefined ? {} : { MCP_SESSION: session }) };
+  return await summaryOf('wrk', args, connectsAnew ? { ...environment, CONNECTS_ANEW: 'true' } : environment);
 }
 
 /** Also for what wrk cannot do: a fixed pace. */

@@ -38,6 +38,7 @@ export interface Aim {
   readonly connections: number;
   readonly seconds?: number;
   readonly session?: string;
+  readonly connectsAnew?: boolean;
 }
 
 /** A server under load as a contender: rate, latency, CPU of the process that listens, and its memory. */

@@ -1,10 +1,14 @@
--- One POST again and again; the body is the content of the file named by BODY. Prints one line of JSON at the end.
+-- One POST again and again; the body is the content of the file named by BODY. With CONNECTS_ANEW each has a connection of its own. Prints one line of JSON at the end.
 local file = assert(io.open(os.getenv("BODY"), "rb"))
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Accept"] = "application/json, text/event-stream"
 wrk.body = file:read("*a")
 file:close()
+
+if os.getenv("CONNECTS_ANEW") then
+  wrk.headers["Connection"] = "close"
+end
 
 -- Calls of one MCP session, whose ids must differ: two under way with the same one would wait for each other's answer for ever.
 local session = os.getenv("MCP_SESSION")

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, ListenOptions, Socket } from 'node:net';
 import type { ServerConfig } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
+import { Slots } from '../lib/slots.ts';
 import type { App } from './app.ts';
 import { errorEnding } from './envelope.ts';
 
@@ -83,38 +84,50 @@ interface Closing {
   close(deadline: number): Promise<void>;
 }
 
+interface Connection {
+  readonly socket: Socket;
+  /** Behind one that says that it ends, Node would drop those still to come. */
+  lastAnswer: ServerResponse | undefined;
+}
+
+/** At the socket itself, and open ones in `Slots`: what is told there of a Map was true of one whose keys were sockets. */
+const connectionKey = Symbol('connection');
+type ServedSocket = Socket & { [connectionKey]?: Connection };
+
 function createClosing(server: Server): Closing {
-  /** Open connections, each with its last answer, if any: behind one that says that it ends, Node would drop those still to come. */
-  const lastAnswers = new Map<Socket, ServerResponse | undefined>();
-  server.on('connection', (socket) => {
-    lastAnswers.set(socket, undefined);
-    socket.once('close', () => lastAnswers.delete(socket));
+  const open = new Slots<Connection>();
+  server.on('connection', (socket: ServedSocket) => {
+    const connection = { socket, lastAnswer: undefined };
+    socket[connectionKey] = connection;
+    const slot = open.add(connection);
+    socket.once('close', () => open.remove(slot));
   });
   let closed: Promise<void> | undefined;
   const close = async (deadline: number): Promise<void> => {
     const { promise, resolve } = Promise.withResolvers<void>();
     server.close(() => resolve());
-    for (const outgoing of lastAnswers.values()) if (outgoing?.headersSent === false) outgoing.shouldKeepAlive = false;
+    for (const { lastAnswer } of open.values()) if (lastAnswer?.headersSent === false) lastAnswer.shouldKeepAlive = false;
     const endIdle = (): void => {
       server.closeIdleConnections();
       // Node counts a connection that has sent nothing as busy.
-      for (const socket of lastAnswers.keys()) if (socket.bytesRead === 0) socket.destroy();
+      for (const { socket } of open.values()) if (socket.bytesRead === 0) socket.destroy();
     };
     endIdle();
     const interval = setInterval(endIdle, closeIntervalMs);
     const timeout = setTimeout(() => server.closeAllConnections(), Math.max(0, deadline - Date.now()));
     await promise;
     // Node tells that all is closed before the connections themselves tell it.
-    await Promise.all([...lastAnswers.keys()].map((socket) => new Promise((ended) => socket.once('close', ended))));
+    await Promise.all(open.values().map(({ socket }) => new Promise((ended) => socket.once('close', ended))));
     clearInterval(interval);
     clearTimeout(timeout);
   };
   return {
-    serves(socket, outgoing) {
+    serves(socket: ServedSocket, outgoing) {
       if (closed !== undefined) outgoing.shouldKeepAlive = false;
-      lastAnswers.set(socket, outgoing);
+      const connection = socket[connectionKey];
+      if (connection !== undefined) connection.lastAnswer = outgoing;
     },
-    connections: () => lastAnswers.size,
+    connections: () => open.size,
     close(deadline) {
       closed ??= close(deadline);
       return closed;

@@ -9,7 +9,7 @@ import type { InvocationId, Phases } from '../../worker/invocation.ts';
 import { answerBytes, answerTimeoutMsDefault, beginAnswer, type WriteAnswer } from '../answer.ts';
 import { type Access, type ApiKeys, apiKeyHeader } from '../api-keys.ts';
 import type { AppOptions } from '../app-options.ts';
-import { type Client, createClients } from '../clients.ts';
+import { type Client, clientOf } from '../clients.ts';
 import type { FindCommand, KnownCommand } from '../command-lookup.ts';
 import type { Cors } from '../cors.ts';
 import { type Ending, errorEnding, outcomeEnding, unauthorizedAnswer } from '../envelope.ts';
@@ -161,7 +161,6 @@ interface Admissions {
 }
 
 function createAdmissions({ apiKeys, findCommand, readiness, server }: InvokeOptions): Admissions {
-  const clientOf = createClients();
   let running = 0;
   return {
     admit(call) {
