@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ConnectorProcess } from '../../../src/runner/runner.ts';
 import { type OwnDaemon, startOwnDaemon } from '../../helpers/docker-daemon.ts';
 import { containersOf, requireEngine, startRunner } from '../../helpers/docker-runner.ts';
@@ -78,6 +78,8 @@ describe.skipIf(engine === undefined || process.getuid?.() !== 0)('an engine tha
     } finally {
       process.kill(pid, 'SIGCONT');
     }
+    // What it was removing when it hung is waited for by nobody: a process ends without it after a while.
+    await vi.waitFor(async () => expect(await under.containers()).toEqual([]), { timeout: 30_000, interval: 100 });
   });
 });
 
