@@ -243,8 +243,8 @@ const engine: GoalsOf = (results) =>
     return atLeast('engine', `calls/s with the engine’s members in the body, to without: ${point}`, ratio, engineMembersMin);
   });
 
-/** The least server itself has 0.76 to 0.89. */
-const anewMin = 0.6;
+/** Bulkhead had 0.61 to 0.84, the least server 0.76 to 1.00: there is something left to find. */
+const anewMin = 0.5;
 
 const anew: GoalsOf = (results) => [
   rateGoal(results, {
