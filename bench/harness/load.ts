@@ -46,8 +46,8 @@ export function hasWrk(): boolean {
 async function runWrk({ url, body, connections, seconds, session, connectsAnew = false }: LoadOptions): Promise<LoadResult> {
   const duration = seconds >= 1 ? `${Math.round(seconds)}s` : '1s';
   const args = ['-t1', `-c${connections}`, `-d${duration}`, '--timeout', '30s', '-s', wrkScript, url];
-  const environment = { ...process.env, BODY: body, ...(session === undefined ? {} : { MCP_SESSION: session }) };
-  return await summaryOf('wrk', args, connectsAnew ? { ...environment, CONNECTS_ANEW: 'true' } : environment);
+  const more = { ...(session === undefined ? {} : { MCP_SESSION: session }), ...(connectsAnew ? { CONNECTS_ANEW: 'true' } : {}) };
+  return await summaryOf('wrk', args, { ...process.env, BODY: body, ...more });
 }
 
 /** Also for what wrk cannot do: a fixed pace. */

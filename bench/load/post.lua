@@ -1,4 +1,5 @@
--- One POST again and again; the body is the content of the file named by BODY. With CONNECTS_ANEW each has a connection of its own. Prints one line of JSON at the end.
+-- One POST again and again; the body is the content of the file named by BODY. With CONNECTS_ANEW each has a connection of its own.
+-- Prints one line of JSON at the end.
 local file = assert(io.open(os.getenv("BODY"), "rb"))
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"

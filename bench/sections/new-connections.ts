@@ -4,8 +4,8 @@ import { hasWrk } from '../harness/load.ts';
 import { connectorYaml, oneWorker, type Scene, smallBody, target, underLoad } from '../harness/scene.ts';
 import { startBulkhead, startServer } from '../harness/world.ts';
 
-export const series = 'a connection for each call';
-export const point = '16 callers';
+export const series = 'new connections';
+export const point = '16 callers, a connection for each call';
 /** Of load, until the engine has compiled what it will: connections take it longer than calls. */
 const warmUps = 6;
 
