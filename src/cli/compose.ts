@@ -12,9 +12,9 @@ import { createEgressGateway, type EgressGateway } from '../egress/gateway.ts';
 import type { UpstreamProxy } from '../egress/upstream-proxy.ts';
 import { ProxyError } from '../errors.ts';
 import { hashApiKey } from '../http/api-keys.ts';
-import { createApp } from '../http/app.ts';
+import { type App, createApp } from '../http/app.ts';
 import type { Readiness } from '../http/app-options.ts';
-import { createMetrics, type Metrics, noMetrics } from '../http/metrics.ts';
+import { createMetrics, noMetrics } from '../http/metrics.ts';
 import { type RunningServer, startServer } from '../http/server.ts';
 import type { Logger } from '../log.ts';
 import type { ConnectorName } from '../manifest/names.ts';
@@ -111,7 +111,7 @@ async function compose(options: ComposeOptions, stack: AsyncDisposableStack): Pr
     throw new ProxyError('invalid_config', `${host}:${port} cannot be listened on: it ${listenFault(error)}`, { cause: error });
   });
   readiness = 'ready';
-  stack.adopt(setTimeout(prepareMetrics, metricsDelayMs, metrics).unref(), clearTimeout);
+  stack.adopt(setTimeout(prepare, prepareDelayMs, [app, metrics]).unref(), clearTimeout);
   return { url: server.url, catalog: () => catalog, reload, close: closeOnce(server, dispatcher, stack, () => (readiness = 'draining')) };
 }
 
@@ -162,12 +162,12 @@ function closeOnce(server: RunningServer, dispatcher: Dispatcher, stack: AsyncDi
   };
 }
 
-/** Its 40 ms of loading code are for after the first answers, which tell who waits that the proxy is ready. */
-const metricsDelayMs = 100;
+/** What takes some 150 ms of loading code is for after the first answers, which tell who waits that the proxy is ready. */
+const prepareDelayMs = 100;
 
-/** Whether it fails is for the first page to tell. */
-function prepareMetrics(metrics: Metrics): void {
-  void metrics.prepare().catch(() => undefined);
+/** One after the other, so that calls get their turn in between. Whether it fails is for the first request that needs it to tell. */
+async function prepare(parts: readonly Pick<App, 'prepare'>[]): Promise<void> {
+  for (const part of parts) await part.prepare().catch(() => undefined);
 }
 
 /** After the last invocation was ended, for its answer to reach the client. */

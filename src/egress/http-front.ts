@@ -1,6 +1,7 @@
-import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream';
+import { createServer, request } from '../lib/node-http.ts';
 import { authorityText, parseAuthority, type Target } from './authority.ts';
 import type { Outbound, Outcome } from './outbound.ts';
 

@@ -48,6 +48,9 @@ export function createApiKeys(keys: readonly ApiKey[]): ApiKeys {
   };
 }
 
+/** Of a request without a key where keys are wanted, on an open route. */
+export const noAccess: Access = { allows: () => false };
+
 const openAccess: Access = { allows: () => true };
 
 function accessOf({ name, connectors }: ApiKey): Access {

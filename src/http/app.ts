@@ -1,24 +1,26 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { getRequestListener } from '@hono/node-server';
 import { Deadlines } from '../lib/deadlines.ts';
+import { once } from '../lib/once.ts';
 import { answerTimeoutMsDefault, limitStall } from './answer.ts';
 import { createApiKeys } from './api-keys.ts';
 import type { AppOptions } from './app-options.ts';
 import { createCommandLookup } from './command-lookup.ts';
 import { createCors } from './cors.ts';
 import { createCommandPaths } from './request-path.ts';
-import { badRequest, createRouter } from './router.ts';
+import { createProbes } from './routes/health.ts';
 import { createInvokeRoute } from './routes/invoke.ts';
-import { routeTable } from './routes/table.ts';
 
 /** The HTTP API as one listener for a Node server. Never throws; every request gets an answer or loses its connection. */
 export interface App extends Disposable {
   handle(incoming: IncomingMessage, outgoing: ServerResponse): void;
+  /** Loads what all but calls and probes take, so that it does not hold up the calls beside the first such request. */
+  prepare(): Promise<void>;
 }
 
 /**
  * Running a command goes straight from Node to its route: with Hono's and the adapter's objects in between, a call costs about
- * 10 µs of CPU more, of some 40 (measured with 64 connections). Everything else is Hono's.
+ * 10 µs of CPU more, of some 40 (measured with 64 connections). So do probes, which are what a start waits for: Hono with all that
+ * it needs is a tenth of it. Everything else is Hono's.
  */
 export function createApp(options: AppOptions): App {
   const { answerTimeoutMs = answerTimeoutMsDefault } = options.server;
@@ -28,15 +30,22 @@ export function createApp(options: AppOptions): App {
   const findCommand = createCommandLookup(options.catalog, options.metrics);
   const commandPathOf = createCommandPaths();
   const invoke = createInvokeRoute({ ...options, apiKeys, cors, findCommand, deadlines });
-  const rest = getRequestListener(createRouter({ routes: routeTable(options), apiKeys, cors, logger: options.logger }).fetch, {
-    errorHandler: badRequest,
-  });
+  const answersProbe = createProbes({ ...options, apiKeys });
+  const rest = once(async () => (await import('./rest.ts')).createRest({ ...options, apiKeys, cors }));
   return {
     handle(incoming, outgoing) {
       const path = incoming.method === 'POST' ? commandPathOf(incoming.url ?? '/') : undefined;
       if (path !== undefined) return invoke(incoming, outgoing, path);
       limitStall(outgoing, answerTimeoutMs);
-      void rest(incoming, outgoing);
+      if (answersProbe(incoming, outgoing)) return;
+      // Its code may be gone, as after an update.
+      void rest.get().then(
+        (answer) => answer(incoming, outgoing),
+        () => incoming.socket.destroy(),
+      );
+    },
+    async prepare() {
+      await rest.get();
     },
     [Symbol.dispose]: () => deadlines[Symbol.dispose](),
   };

@@ -4,7 +4,7 @@ import { ProxyError } from '../errors.ts';
 import { bytesOf } from '../lib/pieces.ts';
 import type { Logger } from '../log.ts';
 import type { Answer } from './answer.ts';
-import { type Access, type ApiKeys, apiKeyHeader } from './api-keys.ts';
+import { type Access, type ApiKeys, apiKeyHeader, noAccess } from './api-keys.ts';
 import type { Cors, HeaderPairs } from './cors.ts';
 import { errorEnding, unauthorizedAnswer } from './envelope.ts';
 import { invokePrefix, queryOf, requestPath } from './request-path.ts';
@@ -28,7 +28,7 @@ export interface RouterOptions {
 type Bindings = { readonly Bindings: HttpBindings };
 type RouterContext = Context<Bindings>;
 
-/** Everything but running a command. The order of checks: key, path, method. */
+/** Everything but running a command; what app.ts answers itself, too. The order of checks: key, path, method. */
 export function createRouter({ routes, apiKeys, cors, logger }: RouterOptions): Hono<Bindings> {
   const app = new Hono<Bindings>({ getPath: pathOf });
   const guarded = new Set(routes.filter(({ type }) => type === 'guarded').map(({ path }) => path));
@@ -61,9 +61,6 @@ function methodOf(c: RouterContext): string {
 function accessOf(c: RouterContext, apiKeys: ApiKeys): Access | undefined {
   return apiKeys.find(c.env.incoming.headers[apiKeyHeader]);
 }
-
-/** Of a request without a key where keys are wanted, on an open route. */
-export const noAccess: Access = { allows: () => false };
 
 async function serve(route: Route, c: RouterContext, apiKeys: ApiKeys): Promise<Response> {
   const method = methodOf(c);

@@ -1,7 +1,8 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, ListenOptions, Socket } from 'node:net';
 import type { ServerConfig } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
+import { createServer } from '../lib/node-http.ts';
 import { Slots } from '../lib/slots.ts';
 import type { App } from './app.ts';
 import { errorEnding } from './envelope.ts';

@@ -1,0 +1,39 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { hashApiKey } from '../../../src/http/api-keys.ts';
+import { serveApp } from './served-app.ts';
+
+const keys = [{ name: 'engine', keyHash: hashApiKey('s3cret'), connectors: ['*'] }];
+const withKey = { headers: { 'Spiff-Connector-Proxy-Api-Key': 's3cret' } };
+
+describe('probes, which are answered without the router', () => {
+  test.each(['/', '/liveness', '/healthz', '/readyz'])('%s is answered as the router does it', async (path) => {
+    await using app = await serveApp({ keys });
+    for (const options of [{}, withKey]) {
+      const [direct, routed] = [await app.ask('GET', path, options), await app.ask('GET', `${path}?`, options)];
+      expect({ ...direct, headers: withoutDate(direct.headers) }).toEqual({ ...routed, headers: withoutDate(routed.headers) });
+    }
+  });
+
+  test('other methods are the router’s', async () => {
+    await using app = await serveApp();
+    expect(await app.ask('HEAD', '/readyz')).toMatchObject({ status: 200, body: '' });
+    expect(await app.ask('OPTIONS', '/readyz')).toMatchObject({ status: 200, headers: { allow: 'GET, HEAD, OPTIONS' } });
+    expect(await app.ask('POST', '/readyz', { body: '{}' })).toMatchObject({ status: 405 });
+  });
+
+  test('a start that waits for them does without Hono, and without Node’s client of fetch', async () => {
+    const served = new URL('../../../src/cli/compose.ts', import.meta.url).href;
+    const script = `await import(${JSON.stringify(served)}); console.log(JSON.stringify(process.moduleLoadList))`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script]);
+    const loaded = JSON.parse(stdout) as string[];
+    expect(loaded.some((name) => name.endsWith('_http_server'))).toBe(true);
+    expect(loaded.filter((name) => /undici|http2/.test(name))).toEqual([]);
+  });
+});
+
+function withoutDate(headers: Readonly<Record<string, unknown>>): object {
+  const { date: _, ...rest } = headers;
+  return rest;
+}
