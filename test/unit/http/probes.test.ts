@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { hashApiKey } from '../../../src/http/api-keys.ts';
@@ -21,6 +23,13 @@ describe('probes, which are answered without the router', () => {
     expect(await app.ask('HEAD', '/readyz')).toMatchObject({ status: 200, body: '' });
     expect(await app.ask('OPTIONS', '/readyz')).toMatchObject({ status: 200, headers: { allow: 'GET, HEAD, OPTIONS' } });
     expect(await app.ask('POST', '/readyz', { body: '{}' })).toMatchObject({ status: 405 });
+  });
+
+  test('one by HTTP/1.0 without a Host, as load balancers send it, is answered', async () => {
+    await using app = await serveApp();
+    const socket = connect(app.port, '127.0.0.1');
+    socket.end('GET /healthz HTTP/1.0\r\n\r\n');
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 OK\r\n.*\r\n\r\n\{"ok": true\}$/s);
   });
 
   test('a start that waits for them does without Hono, and without Node’s client of fetch', async () => {
