@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { type Catalog, createCatalog } from '../catalog/catalog.ts';
 import type { Connector } from '../catalog/connector.ts';
@@ -162,12 +163,15 @@ function closeOnce(server: RunningServer, dispatcher: Dispatcher, stack: AsyncDi
   };
 }
 
-/** What takes some 150 ms of loading code is for after the first answers, which tell who waits that the proxy is ready. */
+/** What takes some 100 ms of loading code is for after the first answers, which tell who waits that the proxy is ready. */
 const prepareDelayMs = 100;
 
-/** One after the other, so that calls get their turn in between. Whether it fails is for the first request that needs it to tell. */
+/** One after the other, with a turn for calls in between: loading one leaves them none. Whether it fails is for the first request that needs it to tell. */
 async function prepare(parts: readonly Pick<App, 'prepare'>[]): Promise<void> {
-  for (const part of parts) await part.prepare().catch(() => undefined);
+  for (const part of parts) {
+    await part.prepare().catch(() => undefined);
+    await nextTurn();
+  }
 }
 
 /** After the last invocation was ended, for its answer to reach the client. */

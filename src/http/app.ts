@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Deadlines } from '../lib/deadlines.ts';
 import { once } from '../lib/once.ts';
-import { answerTimeoutMsDefault, limitStall } from './answer.ts';
+import { type Answer, answerTimeoutMsDefault, beginAnswer, limitStall } from './answer.ts';
 import { createApiKeys } from './api-keys.ts';
 import type { AppOptions } from './app-options.ts';
 import { createCommandLookup } from './command-lookup.ts';
@@ -9,6 +9,7 @@ import { createCors } from './cors.ts';
 import { createCommandPaths } from './request-path.ts';
 import { createProbes } from './routes/health.ts';
 import { createInvokeRoute } from './routes/invoke.ts';
+import { unexpectedAnswer } from './unexpected-answer.ts';
 
 /** The HTTP API as one listener for a Node server. Never throws; every request gets an answer or loses its connection. */
 export interface App extends Disposable {
@@ -30,19 +31,23 @@ export function createApp(options: AppOptions): App {
   const findCommand = createCommandLookup(options.catalog, options.metrics);
   const commandPathOf = createCommandPaths();
   const invoke = createInvokeRoute({ ...options, apiKeys, cors, findCommand, deadlines });
-  const answersProbe = createProbes({ ...options, apiKeys });
+  const probeAnswer = createProbes({ ...options, apiKeys });
   const rest = once(async () => (await import('./rest.ts')).createRest({ ...options, apiKeys, cors }));
+  const send = (incoming: IncomingMessage, outgoing: ServerResponse, answer: Answer): void =>
+    beginAnswer({ incoming, outgoing, answer, more: [], answerTimeoutMs })?.();
+  // Up to its `await` it runs at once.
+  const serve = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
+    const probe = probeAnswer(incoming);
+    if (probe !== undefined) return send(incoming, outgoing, probe);
+    (await rest.get())(incoming, outgoing);
+  };
   return {
     handle(incoming, outgoing) {
       const path = incoming.method === 'POST' ? commandPathOf(incoming.url ?? '/') : undefined;
       if (path !== undefined) return invoke(incoming, outgoing, path);
       limitStall(outgoing, answerTimeoutMs);
-      if (answersProbe(incoming, outgoing)) return;
-      // Its code may be gone, as after an update.
-      void rest.get().then(
-        (answer) => answer(incoming, outgoing),
-        () => incoming.socket.destroy(),
-      );
+      // The router tells of its own failures; its code may be gone, as after an update.
+      serve(incoming, outgoing).catch((error: unknown) => send(incoming, outgoing, unexpectedAnswer(error, options.logger)));
     },
     async prepare() {
       await rest.get();

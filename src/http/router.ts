@@ -8,6 +8,7 @@ import { type Access, type ApiKeys, apiKeyHeader, noAccess } from './api-keys.ts
 import type { Cors, HeaderPairs } from './cors.ts';
 import { errorEnding, unauthorizedAnswer } from './envelope.ts';
 import { invokePrefix, queryOf, requestPath } from './request-path.ts';
+import { unexpectedAnswer } from './unexpected-answer.ts';
 
 /** A path of the API and what it does; HEAD and OPTIONS come with it. */
 export interface Route {
@@ -28,7 +29,7 @@ export interface RouterOptions {
 type Bindings = { readonly Bindings: HttpBindings };
 type RouterContext = Context<Bindings>;
 
-/** Everything but running a command; what app.ts answers itself, too. The order of checks: key, path, method. */
+/** Everything but running a command, also the probes that app.ts answers itself. The order of checks: key, path, method. */
 export function createRouter({ routes, apiKeys, cors, logger }: RouterOptions): Hono<Bindings> {
   const app = new Hono<Bindings>({ getPath: pathOf });
   const guarded = new Set(routes.filter(({ type }) => type === 'guarded').map(({ path }) => path));
@@ -92,12 +93,6 @@ function corsHeaders(c: RouterContext, cors: Cors): HeaderPairs {
   const { headers } = c.env.incoming;
   const isPreflight = methodOf(c) === 'OPTIONS' && headers['access-control-request-method'] !== undefined;
   return isPreflight ? cors.preflightHeaders(headers.origin) : cors.headers(headers.origin);
-}
-
-function unexpectedAnswer(cause: unknown, logger: Logger): Answer {
-  const error = ProxyError.from(cause);
-  logger.error({ code: error.code, cause: cause instanceof Error ? cause.stack : undefined }, 'a request failed');
-  return errorEnding(error).answer;
 }
 
 function unknownPath(): ProxyError {

@@ -1,5 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Answer, answerTimeoutMsDefault, beginAnswer } from '../answer.ts';
+import type { IncomingMessage } from 'node:http';
+import type { Answer } from '../answer.ts';
 import { type Access, type ApiKeys, apiKeyHeader, noAccess } from '../api-keys.ts';
 import type { AppOptions } from '../app-options.ts';
 import { asciiJson } from '../ascii-json.ts';
@@ -14,6 +14,10 @@ const alive: Answer = { status: 200, contentType: jsonType, head: '{"ok": true}'
 
 interface HealthRoute extends Route {
   readonly get: (access: Access) => Answer;
+}
+
+export interface ProbeOptions extends AppOptions {
+  readonly apiKeys: ApiKeys;
 }
 
 /** Open to everybody; what `/readyz` tells of connectors takes a key. */
@@ -36,20 +40,14 @@ function readyAnswer(options: AppOptions, access: Access): Answer {
 }
 
 /**
- * Answers a plain GET of one of these paths, and says whether it was one. Others are left to the router, which gives the same answers:
+ * What a plain GET of one of these paths is answered; undefined: it is none. Others are left to the router, which gives the same answers:
  * those with a query, another method, or, under /v1/, with what CORS asks for.
  */
-export function createProbes(
-  options: AppOptions & { readonly apiKeys: ApiKeys },
-): (incoming: IncomingMessage, outgoing: ServerResponse) => boolean {
-  const { answerTimeoutMs = answerTimeoutMsDefault } = options.server;
+export function createProbes(options: ProbeOptions): (incoming: IncomingMessage) => Answer | undefined {
   const probes = new Map(healthRoutes(options).map(({ path, get }) => [path, get]));
   probes.delete('/v1/liveness');
-  return (incoming, outgoing) => {
-    const get = incoming.method === 'GET' ? probes.get(incoming.url ?? '/') : undefined;
-    if (get === undefined) return false;
-    const answer = get(options.apiKeys.find(incoming.headers[apiKeyHeader]) ?? noAccess);
-    beginAnswer({ incoming, outgoing, answer, more: [], answerTimeoutMs })?.();
-    return true;
+  return ({ method, url = '/', headers }) => {
+    const get = method === 'GET' ? probes.get(url) : undefined;
+    return get?.(options.apiKeys.find(headers[apiKeyHeader]) ?? noAccess);
   };
 }

@@ -32,13 +32,32 @@ describe('probes, which are answered without the router', () => {
     expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 OK\r\n.*\r\n\r\n\{"ok": true\}$/s);
   });
 
+  test('one that fails is told as the router tells it, and ends nothing', async () => {
+    const readiness = () => {
+      throw new Error('of this test');
+    };
+    await using app = await serveApp({ readiness });
+    const [direct, routed] = [await app.ask('GET', '/readyz'), await app.ask('GET', '/readyz?')];
+    expect(direct).toMatchObject({ status: routed.status, body: routed.body });
+    expect(JSON.parse(direct.body)).toMatchObject({ error: { error_code: 'internal_error' } });
+    expect(app.lines.map(({ message, code }) => [message, code])).toEqual(Array(2).fill(['a request failed', 'internal_error']));
+    expect(await app.ask('GET', '/healthz')).toMatchObject({ status: 200 });
+  });
+
   test('a start that waits for them does without Hono, and without Node’s client of fetch', async () => {
     const served = new URL('../../../src/cli/compose.ts', import.meta.url).href;
-    const script = `await import(${JSON.stringify(served)}); console.log(JSON.stringify(process.moduleLoadList))`;
+    const script = `
+      import { registerHooks } from 'node:module';
+      const urls = [];
+      registerHooks({ load: (url, context, next) => (urls.push(url), next(url, context)) });
+      await import(${JSON.stringify(served)});
+      console.log(JSON.stringify([...process.moduleLoadList, ...urls]));
+    `;
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script]);
     const loaded = JSON.parse(stdout) as string[];
     expect(loaded.some((name) => name.endsWith('_http_server'))).toBe(true);
-    expect(loaded.filter((name) => /undici|http2/.test(name))).toEqual([]);
+    expect(loaded).toContain(served);
+    expect(loaded.filter((name) => /undici|http2|hono/.test(name))).toEqual([]);
   });
 });
 
