@@ -28,9 +28,12 @@ export interface ControlReport {
 
 const mebibyte = 2 ** 20;
 
-/** Small limits, so that reaching them is quick; the probe itself takes 8 MiB, and more where pages are larger. */
+/**
+ * Small limits, so that reaching them is quick. The probe itself takes less than 8 MiB of memory with pages of 4 KiB, as every x64 has; others
+ * may have larger ones.
+ */
 const probeLimits: SandboxPolicy['limits'] = {
-  memoryBytesMax: 32 * mebibyte,
+  memoryBytesMax: (process.arch === 'x64' ? 16 : 32) * mebibyte,
   cpusMax: 1,
   pidsMax: 16,
   descriptorsMax: 64,
@@ -39,7 +42,9 @@ const probeLimits: SandboxPolicy['limits'] = {
   tmpInodesMax: 1000,
 };
 const memoryTriedMebibytes = 128;
-/** The whole probe; on a quiet machine it takes half a second. */
+/** Not tried without rules, where memory is: both take long, and are held by the same means in each sandbox. */
+const triedWithRules = ['number of processes', 'network rules'] as const;
+/** The whole probe; on a quiet machine it takes a quarter of a second. */
 const probeTimeoutMs = 20_000;
 
 export interface ProbeOptions extends Omit<SubprocessRunnerOptions, 'egress' | 'keepsSpares'> {
@@ -58,9 +63,9 @@ export async function probeSandbox({ onStarted = () => {}, ...options }: ProbeOp
     const scene = { runner, stage, onStarted };
     const bare = runProbe({ ...scene, network: { type: 'none' }, memoryMebibytes: memoryTriedMebibytes });
     const ruled = runProbe({ ...scene, network: { type: 'rules', rules: [networkRule('127.0.0.1:443')] }, memoryMebibytes: 0 });
-    const ruledOrWhy = ruled.catch((error: unknown) => [
-      { control: 'network rules', isHeld: false, detail: ProxyError.from(error).message },
-    ]);
+    const ruledOrWhy = ruled.catch((error: unknown) =>
+      triedWithRules.map((control) => ({ control, isHeld: false, detail: ProxyError.from(error).message })),
+    );
     const attempts = (await Promise.all([bare, ruledOrWhy])).flat();
     return [available, ...merge(attempts), ...limitReports(await runner.limits())];
   } catch (error) {
@@ -158,7 +163,7 @@ interface ProbeRun {
 async function runProbe({ runner, stage, onStarted, network, memoryMebibytes }: ProbeRun): Promise<readonly Attempt[]> {
   const environment = {
     ...stage.environment,
-    ...(network.type === 'rules' ? { PROBE_LISTENER: '1' } : {}),
+    ...(network.type === 'rules' ? { PROBE_FORKS: '1', PROBE_LISTENER: '1' } : {}),
     ...(memoryMebibytes > 0 ? { PROBE_MEMORY: String(memoryMebibytes) } : {}),
   };
   const starting = runner.start(

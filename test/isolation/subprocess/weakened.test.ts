@@ -36,7 +36,7 @@ describe('a sandbox that is weaker than it should be', () => {
 
   it.each([
     ['no filter', ['vsock', 'ptrace', 'system call filter']],
-    ['host network', ['host loopback', 'abstract sockets', 'namespaces of its own', 'network rules']],
+    ['host network', ['host loopback', 'abstract sockets', 'namespaces of its own', 'network rules', 'number of processes']],
     ['capabilities', ['capabilities']],
     ['neighbours', ['other connectors’ files']],
     ['size of /tmp', ['size of /tmp']],
