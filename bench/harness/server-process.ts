@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, watch } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -61,7 +61,7 @@ export async function startOnPort(options: StartOptions & { readonly path: strin
   running.add(child);
   child.once('exit', () => running.delete(child));
   const url = `http://127.0.0.1:${port}`;
-  await Promise.race([untilReady(url + path), endOf(child)]).catch((error: unknown) => {
+  await Promise.race([untilReady(url + path, logFile), endOf(child)]).catch((error: unknown) => {
     child.kill('SIGKILL');
     throw error;
   });
@@ -77,9 +77,13 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-export async function untilReady(url: string): Promise<void> {
-  for (const end = performance.now() + startTimeoutMs; performance.now() < end; await sleep(5)) {
-    // A request that is refused costs milliseconds, and made a start that was asked in this way 7 % slower.
+/**
+ * Asks when the log grows, without one every 20 ms: whoever asks takes time from the start that is measured. A connection every 5 ms took 100 ms of
+ * the CPU, and made a start with 300 connectors 8 to 11 % slower; requests that are refused cost more than connections.
+ */
+export async function untilReady(url: string, logFile?: string): Promise<void> {
+  using log = logFile === undefined ? undefined : watchGrowth(logFile);
+  for (const end = performance.now() + startTimeoutMs; performance.now() < end; await (log?.next() ?? sleep(askEveryMs))) {
     if (!(await isListening(url))) continue;
     const status = await fetch(url).then(
       (response) => response.body?.cancel().then(() => response.status) ?? response.status,
@@ -88,6 +92,23 @@ export async function untilReady(url: string): Promise<void> {
     if (status === 200 || status === 404 || status === 405) return;
   }
   throw new Error(`${url} did not answer within ${startTimeoutMs / 1000} s.`);
+}
+
+const askEveryMs = 20;
+/** For a server that says nothing when it is ready. */
+const askSilentEveryMs = 100;
+
+/** `next` resolves when the file has grown since it was last asked, or after a while. */
+function watchGrowth(file: string): { next(): Promise<void> } & Disposable {
+  let grown = Promise.withResolvers<void>();
+  const watcher = watch(file, () => grown.resolve());
+  return {
+    async next() {
+      await Promise.race([grown.promise, sleep(askSilentEveryMs, undefined, { ref: false })]);
+      grown = Promise.withResolvers();
+    },
+    [Symbol.dispose]: () => watcher.close(),
+  };
 }
 
 async function isListening(url: string): Promise<boolean> {
