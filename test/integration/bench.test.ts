@@ -63,7 +63,9 @@ describe('the goals', () => {
   test.each([
     { limit: 800, perSecond: 730, expected: 'at the limit' },
     { limit: 800, perSecond: 700, expected: 'missed' },
-    { limit: 950, perSecond: 880, expected: 'missed' },
+    { limit: 990, perSecond: 899, expected: 'at the limit' },
+    { limit: 990, perSecond: 890, expected: 'missed' },
+    { limit: 1000, perSecond: 899, expected: 'missed' },
   ])('a rate of $perSecond where the limit itself reaches $limit of the wanted 900 is $expected', ({ limit, perSecond, expected }) => {
     const goal = besideLimit([[limit, perSecond]]);
     expect(goal && verdict(goal)).toBe(expected);
