@@ -27,7 +27,7 @@ export interface Goal {
 
 export type Verdict = 'met' | 'missed' | 'at the limit' | 'not measured';
 
-/** How much of its limit a goal must reach where that is out of its reach; what a proxy does beyond the least program costs it the rest. */
+/** How much of its limit a goal must reach where its bound is out of reach; what a proxy does beyond the least program costs it the rest. */
 export const limitShareMin = 0.9;
 
 /**

@@ -42,7 +42,7 @@ const probeLimits: SandboxPolicy['limits'] = {
   tmpInodesMax: 1000,
 };
 const memoryTriedMebibytes = 128;
-/** Not tried without rules, where memory is: both take long, and are held by the same means in each sandbox. */
+/** What the sandbox with rules alone tells, unless no cgroup counts processes. */
 const triedWithRules = ['number of processes', 'network rules'] as const;
 /** The whole probe; on a quiet machine it takes a quarter of a second. */
 const probeTimeoutMs = 20_000;
@@ -61,13 +61,17 @@ export async function probeSandbox({ onStarted = () => {}, ...options }: ProbeOp
   const runner = createSubprocessRunner({ ...options, egress: listeningOnly, keepsSpares: false });
   try {
     const scene = { runner, stage, onStarted };
-    const bare = runProbe({ ...scene, network: { type: 'none' }, memoryMebibytes: memoryTriedMebibytes });
-    const ruled = runProbe({ ...scene, network: { type: 'rules', rules: [networkRule('127.0.0.1:443')] }, memoryMebibytes: 0 });
+    const limits = await runner.limits();
+    // It takes long, as memory does. A cgroup is the same in both; a limit of each process is set by a shell in this one and by Perl in the other.
+    const triesForks = limits['processes'] !== 'hard (cgroup)';
+    const bare = runProbe({ ...scene, network: { type: 'none' }, memoryMebibytes: memoryTriedMebibytes, triesForks });
+    const rules = [networkRule('127.0.0.1:443')];
+    const ruled = runProbe({ ...scene, network: { type: 'rules', rules }, memoryMebibytes: 0, triesForks: true });
     const ruledOrWhy = ruled.catch((error: unknown) =>
       triedWithRules.map((control) => ({ control, isHeld: false, detail: ProxyError.from(error).message })),
     );
     const attempts = (await Promise.all([bare, ruledOrWhy])).flat();
-    return [available, ...merge(attempts), ...limitReports(await runner.limits())];
+    return [available, ...merge(attempts), ...limitReports(limits)];
   } catch (error) {
     return [{ control: 'sandbox', state: 'not available', detail: ProxyError.from(error).message, isRequired: true }];
   } finally {
@@ -158,12 +162,14 @@ interface ProbeRun {
   readonly onStarted: () => void;
   readonly network: SandboxPolicy['network'];
   readonly memoryMebibytes: number;
+  readonly triesForks: boolean;
 }
 
-async function runProbe({ runner, stage, onStarted, network, memoryMebibytes }: ProbeRun): Promise<readonly Attempt[]> {
+async function runProbe({ runner, stage, onStarted, network, memoryMebibytes, triesForks }: ProbeRun): Promise<readonly Attempt[]> {
   const environment = {
     ...stage.environment,
-    ...(network.type === 'rules' ? { PROBE_FORKS: '1', PROBE_LISTENER: '1' } : {}),
+    ...(network.type === 'rules' ? { PROBE_LISTENER: '1' } : {}),
+    ...(triesForks ? { PROBE_FORKS: '1' } : {}),
     ...(memoryMebibytes > 0 ? { PROBE_MEMORY: String(memoryMebibytes) } : {}),
   };
   const starting = runner.start(

@@ -23,8 +23,8 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const lostControls = async () => {
-  const reports = await probeSandbox({ bwrapPath: bwrapPath() });
+const lostControls = async (limits: 'cgroup' | 'watchdog' = 'cgroup') => {
+  const reports = await probeSandbox({ bwrapPath: bwrapPath(), limits });
   return { reports, lost: reports.filter(({ state, isRequired }) => isRequired && state !== 'enforced').map(({ control }) => control) };
 };
 
@@ -48,6 +48,12 @@ describe('a sandbox that is weaker than it should be', () => {
       expect.objectContaining({ code: 'sandbox_unavailable', message: expect.stringContaining(`${expected[0]} not enforced`) }),
     );
   });
+});
+
+it('a limit of processes that a shell sets, where no cgroup counts them, is tried as well as the one that Perl sets with rules', async () => {
+  weaken('processes by the shell');
+  const { lost } = await lostControls('watchdog');
+  expect(lost).toEqual(['number of processes']);
 });
 
 it('a sandbox without process numbers of its own starts nothing at all: its first process is not there to be limited', async () => {
